@@ -1,0 +1,134 @@
+package wire
+
+import "encoding/json"
+
+// HelloInfo is the JSON frame of HELLO.
+type HelloInfo struct {
+	Name   string `json:"name,omitempty"`
+	Lang   string `json:"lang,omitempty"`
+	Window int64  `json:"window,omitempty"` // bytes; 0: the broker's
+}
+
+// ReadyInfo is the JSON frame of READY.
+type ReadyInfo struct {
+	Name        string   `json:"name,omitempty"`
+	Services    []string `json:"services"`
+	Slots       int      `json:"slots"`
+	Busy        int      `json:"busy,omitempty"` // slots still held by hits of an earlier connection
+	PID         int      `json:"pid,omitempty"`
+	Host        string   `json:"host,omitempty"`
+	Incarnation string   `json:"incarnation,omitempty"`
+	Lang        string   `json:"lang,omitempty"`
+	Threads     string   `json:"threads,omitempty"` // pinned or shared
+	Window      int64    `json:"window,omitempty"`  // bytes; 0: the broker's
+}
+
+// WelcomeInfo is the JSON frame of WELCOME.
+type WelcomeInfo struct {
+	Broker      string `json:"broker"`
+	Incarnation string `json:"incarnation"`
+	MaxBody     int64  `json:"max_body"`
+	Window      int64  `json:"window"`
+	HeartbeatMS int64  `json:"heartbeat_ms"`
+	Name        string `json:"name"`
+}
+
+// OpenOptions is the JSON frame of OPEN.
+type OpenOptions struct {
+	Label   string          `json:"label,omitempty"`
+	Session json.RawMessage `json:"session,omitempty"`
+}
+
+// Limits of the cold path.
+const (
+	MaxSlots   = 65535
+	MaxService = 128     // bytes of a service's name
+	MaxOptions = 1 << 16 // bytes of the options frame
+	MaxJSON    = 1 << 20 // bytes of any JSON frame
+	MaxName    = 128     // bytes of a peer's name
+)
+
+// ParseHello reads the JSON frame of HELLO. The error is a *BadMessage.
+func ParseHello(b []byte) (HelloInfo, error) {
+	var h HelloInfo
+	err := parseJSON(Hello, b, &h)
+	if err == nil && (len(h.Name) > MaxName || h.Window < 0) {
+		err = bad(BadFrame, "HELLO: name has %d bytes and window is %d: at most %d bytes, and no negative window", len(h.Name), h.Window, MaxName)
+	}
+	return h, err
+}
+
+// ParseReady reads the JSON frame of READY and checks it. The error is a *BadMessage that names the field.
+func ParseReady(b []byte) (ReadyInfo, error) {
+	var r ReadyInfo
+	if err := parseJSON(Ready, b, &r); err != nil {
+		return r, err
+	}
+	return r, r.check()
+}
+
+func (r *ReadyInfo) check() error {
+	switch {
+	case len(r.Services) == 0:
+		return bad(BadFrame, "READY: services is empty: name at least one service")
+	case r.Slots < 1 || r.Slots > MaxSlots:
+		return bad(BadFrame, "READY: slots is %d: from 1 to %d are possible", r.Slots, MaxSlots)
+	case r.Busy < 0 || r.Busy > r.Slots:
+		return bad(BadFrame, "READY: busy is %d of %d slots", r.Busy, r.Slots)
+	case len(r.Name) > MaxName:
+		return bad(BadFrame, "READY: name has %d bytes: at most %d are possible", len(r.Name), MaxName)
+	case r.Window < 0:
+		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
+	}
+	for _, s := range r.Services {
+		if err := CheckService([]byte(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckService judges the name of a service. The error is a *BadMessage.
+func CheckService(name []byte) error {
+	if len(name) == 0 || len(name) > MaxService {
+		return bad(BadFrame, "service name has %d bytes: from 1 to %d are possible", len(name), MaxService)
+	}
+	for _, c := range name {
+		if c <= ' ' || c > '~' {
+			return bad(BadFrame, "service name %q: only printable ASCII without blanks is possible", name)
+		}
+	}
+	return nil
+}
+
+// ParseOptions reads the options frame of OPEN; empty is allowed. The error is a *BadMessage.
+func ParseOptions(b []byte) (OpenOptions, error) {
+	var o OpenOptions
+	if len(b) == 0 {
+		return o, nil
+	}
+	if len(b) > MaxOptions {
+		return o, bad(BadFrame, "OPEN: options has %d bytes: at most %d are possible", len(b), MaxOptions)
+	}
+	err := parseJSON(Open, b, &o)
+	return o, err
+}
+
+func parseJSON(t Type, b []byte, into any) error {
+	if len(b) > MaxJSON {
+		return bad(BadFrame, "%v: the JSON frame has %d bytes: at most %d are possible", t, len(b), MaxJSON)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return bad(BadFrame, "%v: the JSON frame cannot be read: %v", t, err)
+	}
+	return nil
+}
+
+// JSON returns v as a frame. It panics on a value that has no JSON form, which is a defect of the caller.
+func JSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("wire: value without a JSON form: " + err.Error())
+	}
+	return b
+}
