@@ -1,0 +1,74 @@
+package zmqsock
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind is the type of a socket.
+type Kind int
+
+// The kinds of sockets the house uses so far.
+const (
+	Router Kind = iota + 1
+	Dealer
+)
+
+// Config says how a socket is made. Its zero values are the documented defaults.
+type Config struct {
+	Kind Kind
+	// Linger bounds how long a closing socket may go on sending; default 200 ms, enough for last words on a live connection.
+	Linger time.Duration
+	// MaxMsgSize is the highest length of one frame in bytes; a peer that sends a longer one is disconnected by libzmq.
+	// Default 64 MiB.
+	MaxMsgSize int64
+	// SendHWM counts whole messages per peer; default 0, no limit by count: the byte windows of package bridge bound a peer,
+	// and a count would refuse small messages long before.
+	SendHWM int
+	// RecvHWM counts whole messages per peer; default 1000: beyond it libzmq stops reading the connection.
+	RecvHWM int
+	// Heartbeat is the interval of ZMTP PINGs (ZMQ_HEARTBEAT_IVL), answered by the peer's I/O thread. Default 1 s, negative: off.
+	Heartbeat time.Duration
+	// HeartbeatTimeout is how long a silent connection lives on; default 3 s.
+	HeartbeatTimeout time.Duration
+	// Identity is the socket's own routing id, at most 255 bytes; only for peers of plain endpoints.
+	Identity string
+	// PerFrame chooses the binding's per-frame calls instead of the batch shim. Slow; for comparison and as a fallback.
+	PerFrame bool
+}
+
+// Validate reports the first field that cannot be used.
+func (c *Config) Validate() error {
+	switch {
+	case c.Kind != Router && c.Kind != Dealer:
+		return fmt.Errorf("zmqsock: Kind is %d: use Router or Dealer", c.Kind)
+	case c.Linger < 0:
+		return errors.New("zmqsock: Linger is negative: an endless linger would keep the program from ending")
+	case c.MaxMsgSize < 0 || c.SendHWM < 0 || c.RecvHWM < 0:
+		return fmt.Errorf("zmqsock: MaxMsgSize %d, SendHWM %d, RecvHWM %d: none may be negative", c.MaxMsgSize, c.SendHWM, c.RecvHWM)
+	case len(c.Identity) > 255 || (c.Identity != "" && c.Identity[0] == 0):
+		return fmt.Errorf("zmqsock: Identity %q: 1 to 255 bytes, the first not zero", c.Identity)
+	case c.Heartbeat > 0 && c.HeartbeatTimeout > 0 && c.HeartbeatTimeout < c.Heartbeat:
+		return fmt.Errorf("zmqsock: HeartbeatTimeout %v is below Heartbeat %v: every connection would die", c.HeartbeatTimeout, c.Heartbeat)
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	or := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	or(&c.Linger, 200*time.Millisecond)
+	or(&c.Heartbeat, time.Second)
+	or(&c.HeartbeatTimeout, 3*time.Second)
+	if c.MaxMsgSize == 0 {
+		c.MaxMsgSize = 64 << 20
+	}
+	if c.RecvHWM == 0 {
+		c.RecvHWM = 1000
+	}
+	return c
+}

@@ -1,0 +1,151 @@
+//go:build cgo
+
+package zmqsock
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	zmq "github.com/pebbe/zmq4"
+)
+
+// Comfort is the length in bytes up to which a frame is copied into the batch's arena; longer ones stay in the message
+// libzmq made, uncopied.
+const Comfort = 128
+
+// In is a batch of received messages and the arena their frames live in. Its bytes are valid until Clear.
+type In struct {
+	b      *C.tr_in
+	frames []C.tr_frame
+	msgs   []C.tr_msg
+	slow   [][]byte // frames of the per-frame path, in order of frames
+}
+
+// NewIn returns a batch for up to msgs messages; it must be freed.
+func NewIn(msgs int) (*In, error) {
+	b := C.tr_in_new(C.uint32_t(msgs), C.size_t(msgs*192))
+	if b == nil {
+		return nil, errors.New("zmqsock: no memory for a batch")
+	}
+	return &In{b: b, frames: unsafe.Slice(b.frames, int(b.frames_cap)), msgs: unsafe.Slice(b.msgs, int(b.msgs_cap))}, nil
+}
+
+// Free gives the memory back. The batch must not be used any more.
+func (in *In) Free() {
+	if in.b != nil {
+		C.tr_in_free(in.b)
+		in.b, in.frames, in.msgs, in.slow = nil, nil, nil, nil
+	}
+}
+
+// Clear empties the batch for reuse; with poison the arena is overwritten, so that a use after release shows.
+func (in *In) Clear(poison bool) {
+	p := C.int(0)
+	if poison {
+		p = 1
+		for _, f := range in.slow {
+			for i := range f {
+				f[i] = 0xDB
+			}
+		}
+	}
+	in.slow = in.slow[:0]
+	C.tr_in_clear(in.b, p)
+}
+
+// Len returns how many messages the batch holds.
+func (in *In) Len() int { return int(in.b.nmsgs) }
+
+// Full reports whether a further message might not fit.
+func (in *In) Full() bool {
+	return in.b.nmsgs >= in.b.msgs_cap || in.b.frames_cap-in.b.nframes < C.TR_MAX_FRAMES || in.b.wholes_cap-in.b.nwholes < C.TR_MAX_FRAMES
+}
+
+// Meta is what is known of a received message besides its frames.
+type Meta struct {
+	Frames  int // frames kept, the routing id included
+	Dropped int // frames beyond the limit of 64, thrown away
+	FD      int // descriptor of its connection, -1 unless its type was among Recv's fdTypes
+	Size    int // bytes of all frames
+}
+
+// Meta returns the meta data of message i.
+func (in *In) Meta(i int) Meta {
+	m := &in.msgs[i]
+	return Meta{int(m.count), int(m.dropped), int(m.fd), int(m.size)}
+}
+
+// Frames appends the frames of message i to into. The bytes are the arena's.
+func (in *In) Frames(i int, into [][]byte) [][]byte {
+	m := &in.msgs[i]
+	if len(in.slow) > 0 {
+		return append(into, in.slow[m.first:m.first+m.count]...)
+	}
+	for _, f := range in.frames[m.first : m.first+m.count] {
+		into = append(into, unsafe.Slice((*byte)(f.data), int(f.size)))
+	}
+	return into
+}
+
+// ErrClosed is returned by Recv when the socket or its context is closed.
+var ErrClosed = errors.New("zmqsock: socket closed")
+
+// Recv adds up to max waiting messages of s to the batch, without waiting, and returns how many. Bit t of fdTypes asks for
+// the descriptor of messages whose HIT/1 header has type t.
+func (in *In) Recv(s *Socket, max int, fdTypes uint64) (int, error) {
+	if s.h == nil {
+		return in.recvSlow(s, max)
+	}
+	n, err := C.tr_recv(in.b, s.h, C.uint32_t(max), Comfort, C.int(s.router), C.uint64_t(fdTypes))
+	if n < 0 {
+		return 0, fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return int(n), nil
+}
+
+// recvSlow is Recv over the binding's per-frame calls.
+func (in *In) recvSlow(s *Socket, max int) (int, error) {
+	for n := 0; n < max; n++ {
+		if in.Full() {
+			return n, nil
+		}
+		first, err := s.s.RecvBytes(zmq.DONTWAIT)
+		if err != nil {
+			if zmq.AsErrno(err) == zmq.ETERM || zmq.AsErrno(err) == zmq.ENOTSOCK || err == zmq.ErrorSocketClosed {
+				return n, fmt.Errorf("%w: %w", ErrClosed, err)
+			}
+			return n, nil
+		}
+		m := &in.msgs[in.b.nmsgs]
+		*m = C.tr_msg{first: C.uint32_t(len(in.slow)), fd: -1}
+		in.b.nmsgs++
+		for frame := first; ; {
+			in.keepSlow(m, frame)
+			more, err := s.s.GetRcvmore()
+			if err != nil || !more {
+				break
+			}
+			if frame, err = s.s.RecvBytes(0); err != nil {
+				break
+			}
+		}
+		in.b.nframes = C.uint32_t(len(in.slow))
+	}
+	return max, nil
+}
+
+func (in *In) keepSlow(m *C.tr_msg, frame []byte) {
+	m.size += C.size_t(len(frame))
+	if m.count == C.TR_MAX_FRAMES {
+		m.dropped++
+		return
+	}
+	in.slow = append(in.slow, frame)
+	m.count++
+}

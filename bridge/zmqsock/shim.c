@@ -1,0 +1,185 @@
+//go:build cgo
+
+#include "shim.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+tr_in *tr_in_new(uint32_t msgs, size_t arena) {
+    uint32_t frames = msgs * 4 + TR_MAX_FRAMES, wholes = msgs + TR_MAX_FRAMES;
+    size_t need = sizeof(tr_in) + wholes * sizeof(zmq_msg_t) + frames * sizeof(tr_frame) + msgs * sizeof(tr_msg);
+    uint8_t *p = calloc(1, need);
+    if (!p) return NULL;
+    tr_in *b = (tr_in *)p;
+    p += sizeof(tr_in);
+    b->wholes = (zmq_msg_t *)p;
+    p += wholes * sizeof(zmq_msg_t);
+    b->frames = (tr_frame *)p;
+    p += frames * sizeof(tr_frame);
+    b->msgs = (tr_msg *)p;
+    b->arena = malloc(arena);
+    if (!b->arena) {
+        free(b);
+        return NULL;
+    }
+    b->cap = arena;
+    b->msgs_cap = msgs, b->frames_cap = frames, b->wholes_cap = wholes;
+    return b;
+}
+
+void tr_in_clear(tr_in *b, int poison) {
+    for (uint32_t i = 0; i < b->nwholes; i++) {
+        // A body that is referenced elsewhere (sent on) must keep its bytes; only our own arena is poisoned.
+        zmq_msg_close(&b->wholes[i]);
+    }
+    if (poison) memset(b->arena, 0xDB, b->used);
+    b->used = 0;
+    b->nmsgs = b->nframes = b->nwholes = 0;
+}
+
+void tr_in_free(tr_in *b) {
+    tr_in_clear(b, 0);
+    free(b->arena);
+    free(b);
+}
+
+static int recv_retry(zmq_msg_t *m, void *sock) {
+    int rc;
+    do rc = zmq_msg_recv(m, sock, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+// keep puts a received frame into the arena, or moves it whole; m is empty afterwards.
+static void keep(tr_in *b, zmq_msg_t *m, size_t comfort) {
+    tr_frame *f = &b->frames[b->nframes++];
+    f->size = zmq_msg_size(m);
+    if (f->size <= comfort && b->cap - b->used >= f->size) {
+        f->data = b->arena + b->used;
+        f->whole = NULL;
+        memcpy(f->data, zmq_msg_data(m), f->size);
+        b->used += (f->size + 7) & ~(size_t)7;
+        if (b->used > b->cap) b->used = b->cap;
+        zmq_msg_close(m);
+        return;
+    }
+    zmq_msg_t *w = &b->wholes[b->nwholes++];
+    zmq_msg_init(w);
+    zmq_msg_move(w, m);
+    zmq_msg_close(m);
+    f->whole = w;
+    f->data = zmq_msg_data(w);
+}
+
+// header_type returns the type byte of a header frame, 255 if it is none.
+static uint8_t header_type(zmq_msg_t *m) {
+    return zmq_msg_size(m) == 32 ? ((uint8_t *)zmq_msg_data(m))[3] : 255;
+}
+
+// tr_recv adds up to max messages to b. It returns how many, or -1 with errno (never EAGAIN, never EINTR).
+// Bit t of fd_types asks for the descriptor of messages whose header has type t.
+int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types) {
+    int got = 0;
+    while (max-- > 0 && b->nmsgs < b->msgs_cap && b->frames_cap - b->nframes >= TR_MAX_FRAMES &&
+           b->wholes_cap - b->nwholes >= TR_MAX_FRAMES) {
+        zmq_msg_t m;
+        zmq_msg_init(&m);
+        if (recv_retry(&m, sock) < 0) {
+            zmq_msg_close(&m);
+            return errno == EAGAIN ? got : (got ? got : -1);
+        }
+        tr_msg *out = &b->msgs[b->nmsgs++];
+        out->first = b->nframes, out->count = out->dropped = 0, out->fd = -1, out->size = 0;
+        for (uint32_t i = 0;; i++) {
+            int more = zmq_msg_more(&m);
+            out->size += zmq_msg_size(&m);
+            if (i == (uint32_t)router) {
+                uint8_t t = header_type(&m);
+                if (t < 64 && (fd_types >> t & 1)) out->fd = zmq_msg_get(&m, ZMQ_SRCFD);
+            }
+            if (out->count < TR_MAX_FRAMES) {
+                keep(b, &m, comfort);
+                out->count++;
+            } else {
+                out->dropped++;
+                zmq_msg_close(&m);
+            }
+            if (!more) break;
+            zmq_msg_init(&m);
+            if (recv_retry(&m, sock) < 0) { // the socket is being closed under the message
+                zmq_msg_close(&m);
+                break;
+            }
+        }
+        got++;
+    }
+    return got;
+}
+
+static int send_retry(zmq_msg_t *m, void *sock, int flags) {
+    int rc;
+    do rc = zmq_msg_send(m, sock, flags | ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
+        int e = errno;
+        zmq_msg_close(m);
+        return e;
+    }
+    return 0;
+}
+
+static int send_bytes(void *sock, const void *p, size_t n, int flags) {
+    zmq_msg_t m;
+    if (zmq_msg_init_size(&m, n) < 0) return ENOMEM;
+    memcpy(zmq_msg_data(&m), p, n);
+    return send_retry(&m, sock, flags);
+}
+
+static int send_frame(void *sock, tr_frame *f, int flags) {
+    if (!f->whole) return send_bytes(sock, f->data, f->size, flags);
+    zmq_msg_t m;
+    zmq_msg_init(&m);
+    if (zmq_msg_copy(&m, f->whole) < 0) return errno;
+    return send_retry(&m, sock, flags);
+}
+
+static int send_one(tr_out *o, tr_frame *frames) {
+    int err = 0;
+    uint32_t left = o->count + (o->hdrlen > 0);
+    if (o->idlen) err = send_bytes(o->sock, o->id, o->idlen, left ? ZMQ_SNDMORE : 0);
+    if (!err && o->hdrlen) {
+        left--;
+        err = send_bytes(o->sock, o->hdr, o->hdrlen, left ? ZMQ_SNDMORE : 0);
+    }
+    for (uint32_t i = 0; !err && i < o->count; i++) {
+        left--;
+        err = send_frame(o->sock, &frames[o->first + i], left ? ZMQ_SNDMORE : 0);
+    }
+    return err;
+}
+
+// tr_send sends all messages, goes on after a refusal, and returns how many were refused.
+int tr_send(tr_out *outs, uint32_t n, tr_frame *frames) {
+    int refused = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        outs[i].err = send_one(&outs[i], frames);
+        refused += outs[i].err != 0;
+    }
+    return refused;
+}
+
+// tr_poll waits for readable sockets (ready[i] = 1) or the wake descriptor (ready[n] = 1). EINTR returns 0.
+int tr_poll(void **socks, int n, int wakefd, long ms, uint8_t *ready) {
+    zmq_pollitem_t items[TR_MAX_FRAMES + 1];
+    if (n > TR_MAX_FRAMES) {
+        errno = EINVAL;
+        return -1;
+    }
+    for (int i = 0; i < n; i++) items[i] = (zmq_pollitem_t){socks[i], 0, ZMQ_POLLIN, 0};
+    items[n] = (zmq_pollitem_t){NULL, wakefd, ZMQ_POLLIN, 0};
+    int rc = zmq_poll(items, n + 1, ms);
+    if (rc < 0) return errno == EINTR ? 0 : -1;
+    for (int i = 0; i <= n; i++) ready[i] = items[i].revents != 0;
+    return rc;
+}

@@ -1,0 +1,53 @@
+// The batch shim: N multipart messages in one call from Go, a batch out in one.
+#ifndef TROUPE_SHIM_H
+#define TROUPE_SHIM_H
+#include <stddef.h>
+#include <stdint.h>
+#include <zmq.h>
+
+// One frame. `whole` is set where the bytes live in a zmq_msg_t of their own instead of the arena.
+typedef struct {
+    void *data;
+    zmq_msg_t *whole;
+    size_t size;
+} tr_frame;
+
+// One received message: frames [first, first + count). `dropped` frames beyond the limit were thrown away.
+typedef struct {
+    uint32_t first;
+    uint32_t count;
+    uint32_t dropped;
+    int32_t fd; // descriptor it came from, -1 if not asked for or unknown
+    size_t size;
+} tr_msg;
+
+// A received batch. All tables are one allocation.
+typedef struct {
+    uint8_t *arena;
+    size_t cap, used;
+    tr_msg *msgs;
+    tr_frame *frames;
+    zmq_msg_t *wholes;
+    uint32_t msgs_cap, frames_cap, wholes_cap;
+    uint32_t nmsgs, nframes, nwholes;
+} tr_in;
+
+// One message to send: routing id, header, frames; each part may be absent.
+typedef struct {
+    void *sock;
+    uint32_t first, count;
+    int32_t err; // 0 sent, else the errno of its first refused frame
+    uint8_t idlen, hdrlen;
+    uint8_t id[10];
+    uint8_t hdr[32];
+} tr_out;
+
+#define TR_MAX_FRAMES 64
+
+tr_in *tr_in_new(uint32_t msgs, size_t arena);
+void tr_in_clear(tr_in *b, int poison);
+void tr_in_free(tr_in *b);
+int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types);
+int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
+int tr_poll(void **socks, int n, int wakefd, long ms, uint8_t *ready);
+#endif

@@ -1,0 +1,120 @@
+//go:build cgo
+
+package zmqsock
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+
+	zmq "github.com/pebbe/zmq4"
+)
+
+// Context is a libzmq context: one per process is enough, tests and embedders may have their own.
+type Context struct{ c *zmq.Context }
+
+// NewContext returns a fresh context. It must be ended by Term after all its sockets are closed.
+func NewContext() (*Context, error) {
+	c, err := zmq.NewContext()
+	if err != nil {
+		return nil, fmt.Errorf("zmqsock: no context: %w", err)
+	}
+	return &Context{c}, nil
+}
+
+// Wrap returns a Context on a context the caller owns, and will end.
+func Wrap(c *zmq.Context) *Context { return &Context{c} }
+
+// Term ends the context. It blocks while a socket of it is open or lingers.
+func (c *Context) Term() error { return c.c.Term() }
+
+// Socket is one ZeroMQ socket with the endpoints it holds. It belongs to one goroutine at a time.
+type Socket struct {
+	s      *zmq.Socket
+	h      unsafe.Pointer // libzmq's handle; nil on the per-frame path
+	kind   Kind
+	locks  []*ipcLock
+	mon    *zmq.Socket
+	router int // 1 where messages start with a routing id
+}
+
+// Open makes a socket.
+func (c *Context) Open(cfg Config) (*Socket, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	t := zmq.ROUTER
+	if cfg.Kind == Dealer {
+		t = zmq.DEALER
+	}
+	z, err := c.c.NewSocket(t)
+	if err != nil {
+		return nil, fmt.Errorf("zmqsock: no socket: %w (raise ZMQ_MAX_SOCKETS or `ulimit -n` if descriptors ran out)", err)
+	}
+	s := &Socket{s: z, kind: cfg.Kind}
+	if cfg.Kind == Router {
+		s.router = 1
+	}
+	if !cfg.PerFrame && layout == nil {
+		s.h = handle(z)
+	}
+	if err := s.options(cfg); err != nil {
+		_ = z.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Socket) options(cfg Config) error {
+	z := s.s
+	steps := []func() error{
+		func() error { return z.SetLinger(cfg.Linger) },
+		func() error { return z.SetMaxmsgsize(cfg.MaxMsgSize) },
+		func() error { return z.SetSndhwm(cfg.SendHWM) },
+		func() error { return z.SetRcvhwm(cfg.RecvHWM) },
+		func() error { return z.SetReconnectIvl(20 * time.Millisecond) },
+		func() error { return z.SetReconnectIvlMax(500 * time.Millisecond) },
+		func() error { return z.SetHandshakeIvl(5 * time.Second) },
+		func() error { return z.SetBacklog(1024) },
+	}
+	if cfg.Heartbeat > 0 {
+		steps = append(steps,
+			func() error { return z.SetHeartbeatIvl(cfg.Heartbeat) },
+			func() error { return z.SetHeartbeatTimeout(cfg.HeartbeatTimeout) })
+	}
+	if cfg.Identity != "" {
+		steps = append(steps, func() error { return z.SetIdentity(cfg.Identity) })
+	}
+	if cfg.Kind == Router {
+		steps = append(steps, func() error { return z.SetRouterMandatory(1) }, func() error { return z.SetRouterHandover(false) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("zmqsock: socket option: %w", err)
+		}
+	}
+	return nil
+}
+
+// Batched reports whether the socket uses the batch shim.
+func (s *Socket) Batched() bool { return s.h != nil }
+
+// Kind returns the socket's type.
+func (s *Socket) Kind() Kind { return s.kind }
+
+// Close closes the socket, its monitor, and gives up its ipc paths. Messages still to be sent go on for Linger.
+func (s *Socket) Close() error {
+	if s.mon != nil {
+		_ = s.s.Monitor("", 0)
+		_ = s.mon.SetLinger(0)
+		_ = s.mon.Close()
+		s.mon = nil
+	}
+	err := s.s.Close()
+	for _, l := range s.locks {
+		l.release()
+	}
+	s.locks, s.h = nil, nil
+	return err
+}
