@@ -65,18 +65,16 @@ func (g *Goroutines) leave() {
 func (g *Goroutines) Wait(ctx context.Context) error {
 	g.waiters.Add(1)
 	defer g.waiters.Add(-1)
-	for {
-		quiet := g.onQuiet()
-		if g.running.Load() == 0 {
-			return nil
-		}
-		select {
-		case <-quiet:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("host: %d actor goroutines still run, a handler does not return: %w",
-				g.running.Load(), context.Cause(ctx))
-		}
+	quiet := g.onQuiet()
+	if g.running.Load() == 0 {
+		return nil
+	}
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("host: %d actor goroutines still run, a handler does not return: %w",
+			g.running.Load(), context.Cause(ctx))
 	}
 }
 

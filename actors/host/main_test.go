@@ -3,6 +3,9 @@ package host_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,17 +16,25 @@ import (
 	"github.com/troupe-mq/troupe/actors/host"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// startedOnMain is a pinned dispatcher whose goroutine first found itself on the process's main thread.
+var startedOnMain *host.Pinned
+
+func init() { runtime.LockOSThread() } // keeps TestMain on the main thread until startedOnMain is there
+
+func TestMain(m *testing.M) {
+	startedOnMain = host.StartPinnedHere(host.PinnedConfig{Name: "from-main"})
+	runtime.UnlockOSThread()
+	goleak.VerifyTestMain(m, goleak.Cleanup(os.Exit))
+}
 
 // patience bounds every wait of these tests; it is a safety net, no test measures time.
 const patience = 30 * time.Second
 
-// newSystem returns an actor system that logs nothing and starts no timers of its own for dead letters.
+// newSystem returns an actor system that logs nothing.
 func newSystem(t testing.TB) *actor.ActorSystem {
 	t.Helper()
 	system := actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		actor.WithDeadLetterRequestLogging(false),
 		actor.WithDeadLetterThrottleInterval(time.Microsecond),
 	)
 	t.Cleanup(system.Shutdown)
@@ -58,8 +69,81 @@ func receive[T any](t testing.TB, from <-chan T) T {
 	}
 }
 
-// stopped stops an actor and waits until it has.
+// stop stops an actor and waits until it has.
 func stop(t testing.TB, system *actor.ActorSystem, pid *actor.PID) {
 	t.Helper()
 	require.NoError(t, system.Root.StopFuture(pid).Wait())
+}
+
+// deadLetters collects the messages of dead letters to one PID.
+func deadLetters(t testing.TB, system *actor.ActorSystem, id string) <-chan any {
+	t.Helper()
+	letters := make(chan any, 100)
+	subscription := system.EventStream.Subscribe(func(event any) {
+		if letter, ok := event.(*actor.DeadLetterEvent); ok && letter.PID.Id == id {
+			letters <- letter.Message
+		}
+	})
+	t.Cleanup(func() { system.EventStream.Unsubscribe(subscription) })
+	return letters
+}
+
+// manual is a dispatcher whose turns the test runs one by one.
+type manual struct {
+	throughput int
+	mu         sync.Mutex
+	turns      []func()
+}
+
+func (m *manual) Throughput() int { return m.throughput }
+
+func (m *manual) Schedule(fn func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turns = append(m.turns, fn)
+}
+
+// step runs the oldest turn and says whether there was one.
+func (m *manual) step() bool {
+	m.mu.Lock()
+	if len(m.turns) == 0 {
+		m.mu.Unlock()
+		return false
+	}
+	turn := m.turns[0]
+	m.turns = m.turns[1:]
+	m.mu.Unlock()
+	turn()
+	return true
+}
+
+func (m *manual) drain() {
+	for m.step() {
+	}
+}
+
+// recorder stands in for the engine's actor context.
+type recorder struct {
+	got      []any
+	failures []any
+	onUser   func(message any)
+}
+
+func (r *recorder) InvokeSystemMessage(message any) { r.got = append(r.got, message) }
+
+func (r *recorder) InvokeUserMessage(message any) {
+	r.got = append(r.got, message)
+	if r.onUser != nil {
+		r.onUser(message)
+	}
+}
+
+func (r *recorder) EscalateFailure(reason, _ any) { r.failures = append(r.failures, reason) }
+
+// newBox returns a started mailbox that hands its messages to a recorder.
+func newBox(cfg host.MailboxConfig, dispatcher actor.Dispatcher) (*host.Box, *recorder) {
+	box, engine := host.NewBox(cfg), &recorder{}
+	box.RegisterHandlers(engine, dispatcher)
+	box.Start()
+	return box, engine
 }

@@ -51,6 +51,12 @@ func NewPinned(name string) *Pinned { return StartPinned(PinnedConfig{Name: name
 
 // StartPinned starts a thread. Close ends it. It returns at once; TID waits until the thread is there.
 func StartPinned(cfg PinnedConfig) *Pinned {
+	p := makePinned(cfg)
+	go p.main()
+	return p
+}
+
+func makePinned(cfg PinnedConfig) *Pinned {
 	p := &Pinned{
 		name: cfg.Name,
 		spin: cfg.Spin,
@@ -60,7 +66,6 @@ func StartPinned(cfg PinnedConfig) *Pinned {
 		late: Goroutine(cfg.Throughput),
 	}
 	p.throughput = p.late.Throughput()
-	go p.main()
 	return p
 }
 
