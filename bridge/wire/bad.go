@@ -39,6 +39,8 @@ func (h *Header) complain(frames int) error {
 		return bad(BadFrame, "%s with %d frames after the header: at least %d are needed", r.name, frames, r.frames[0])
 	case frames > r.frames[1]:
 		return bad(BadFrame, "%s with %d frames after the header: at most %d are allowed", r.name, frames, r.frames[1])
+	case h.Type == Opened:
+		return bad(BadFrame, "OPENED with %d frame after the header: a client gets handle and worker, a worker sends none", frames)
 	case h.Flags.Has(First):
 		return bad(BadFrame, "%s with the flag first but no body: send service, options and at least one body frame", r.name)
 	case h.Flags.Has(Last):

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // HelloInfo is the JSON frame of HELLO.
 type HelloInfo struct {
@@ -77,6 +80,8 @@ func (r *ReadyInfo) check() error {
 		return bad(BadFrame, "READY: busy is %d of %d slots", r.Busy, r.Slots)
 	case len(r.Name) > MaxName:
 		return bad(BadFrame, "READY: name has %d bytes: at most %d are possible", len(r.Name), MaxName)
+	case r.Threads != "" && r.Threads != "pinned" && r.Threads != "shared":
+		return bad(BadFrame, "READY: threads is %q: pinned and shared are possible", r.Threads)
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}
@@ -117,6 +122,9 @@ func ParseOptions(b []byte) (OpenOptions, error) {
 func parseJSON(t Type, b []byte, into any) error {
 	if len(b) > MaxJSON {
 		return bad(BadFrame, "%v: the JSON frame has %d bytes: at most %d are possible", t, len(b), MaxJSON)
+	}
+	if text := bytes.TrimLeft(b, " \t\r\n"); len(text) == 0 || text[0] != '{' {
+		return bad(BadFrame, "%v: the JSON frame is not an object: send {} when there is nothing to say", t)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return bad(BadFrame, "%v: the JSON frame cannot be read: %v", t, err)

@@ -70,21 +70,24 @@ func (h *Header) Parse(b []byte) error {
 // Check judges type, flags, part and the number of frames after the header. The error is a *BadMessage.
 func (h *Header) Check(frames int) error {
 	r := &rules[h.Type]
-	if r.name == "" || h.Flags&^r.flags != 0 || frames < r.frames[0] || frames > r.frames[1] || h.Part != 0 || h.oddOpen(frames) {
+	if r.name == "" || h.Flags&^r.flags != 0 || frames < r.frames[0] || frames > r.frames[1] || h.Part != 0 || h.odd(frames) {
 		return h.complain(frames)
 	}
 	return nil
 }
 
-// oddOpen reports an OPEN or BEGIN whose flags and frames contradict each other.
-func (h *Header) oddOpen(frames int) bool {
-	if h.Type != Open && h.Type != Begin {
-		return false
+// odd reports flags and frames that contradict each other: a body without the flag first, a handle without a worker.
+func (h *Header) odd(frames int) bool {
+	switch h.Type {
+	case Open, Begin:
+		if h.Flags.Has(First) {
+			return frames < 3
+		}
+		return frames > 2 || h.Flags.Has(Last)
+	case Opened:
+		return frames == 1
 	}
-	if h.Flags.Has(First) {
-		return frames < 3
-	}
-	return frames > 2 || h.Flags.Has(Last)
+	return false
 }
 
 // String shows the header for logs and failed tests.

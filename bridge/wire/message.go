@@ -46,7 +46,7 @@ func (m *Message) Release() {
 	}
 }
 
-// Copy returns the message with bytes of its own, in two allocations.
+// Copy returns the message with bytes of its own: three allocations, however many frames.
 func (m *Message) Copy() *Message {
 	c := &Message{Header: m.Header, From: m.From, Size: m.Size}
 	buf := make([]byte, 0, m.BodySize())
