@@ -140,3 +140,10 @@ func JSON(v any) []byte {
 	}
 	return b
 }
+
+// ParseWelcome reads the JSON frame of WELCOME. The error is a *BadMessage.
+func ParseWelcome(b []byte) (WelcomeInfo, error) {
+	var w WelcomeInfo
+	err := parseJSON(Welcome, b, &w)
+	return w, err
+}

@@ -21,6 +21,7 @@ type Message struct {
 	Body   [][]byte // the frames after the header
 	Size   int      // bytes of all frames, header included
 	Lease  Lease    // nil: the bytes are the garbage collector's
+	Slot   uint32   // the bridge's: where in the lease's arena the message lies
 }
 
 // NewMessage returns a message that owns nothing but what it is given.

@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// A handle is generation << indexBits | index: found without hashing, and never issued twice, since the generation of
+// an index only grows, from a random base per start.
+const (
+	indexBits = 24
+	maxHits   = 1 << indexBits
+)
+
+// Directory maps handles of hits to PIDs. It belongs to the loop's goroutine; Len may be called from any.
+type Directory struct {
+	slots []slot
+	free  []uint32
+	base  uint64
+	live  atomic.Int64
+}
+
+type slot struct {
+	gen uint64
+	pid *actor.PID
+}
+
+func newDirectory(base uint64) *Directory {
+	if base == 0 {
+		var b [8]byte
+		_, _ = rand.Read(b[:])
+		// The top bit stays free: 2^39 generations are left to grow.
+		base = binary.BigEndian.Uint64(b[:])>>25 | 1
+	}
+	return &Directory{base: base}
+}
+
+// Reserve returns a new handle, or 0 if there are 16,777,216 already.
+func (d *Directory) Reserve() uint64 {
+	var i uint32
+	if n := len(d.free); n > 0 {
+		i, d.free = d.free[n-1], d.free[:n-1]
+	} else {
+		if len(d.slots) == maxHits-1 {
+			return 0
+		}
+		i = uint32(len(d.slots))
+		d.slots = append(d.slots, slot{gen: d.base})
+	}
+	d.live.Add(1)
+	return d.slots[i].gen<<indexBits | uint64(i)
+}
+
+// Bind makes messages of the hit go to pid.
+func (d *Directory) Bind(handle uint64, pid *actor.PID) {
+	if s := d.slot(handle); s != nil {
+		s.pid = pid
+	}
+}
+
+// Free gives the handle up for ever. Freeing twice does nothing.
+func (d *Directory) Free(handle uint64) {
+	s := d.slot(handle)
+	if s == nil {
+		return
+	}
+	s.gen++
+	s.pid = nil
+	d.free = append(d.free, uint32(handle&(maxHits-1)))
+	d.live.Add(-1)
+}
+
+// Lookup returns the PID of a hit, nil if there is none.
+func (d *Directory) Lookup(handle uint64) *actor.PID {
+	i := handle & (maxHits - 1)
+	if i >= uint64(len(d.slots)) || d.slots[i].gen != handle>>indexBits {
+		return nil
+	}
+	return d.slots[i].pid
+}
+
+// Len returns how many handles are in use.
+func (d *Directory) Len() int { return int(d.live.Load()) }
+
+func (d *Directory) slot(handle uint64) *slot {
+	i := handle & (maxHits - 1)
+	if i >= uint64(len(d.slots)) || d.slots[i].gen != handle>>indexBits {
+		return nil
+	}
+	return &d.slots[i]
+}

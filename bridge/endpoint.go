@@ -1,0 +1,164 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
+
+// EndpointConfig says what one socket of a loop is for: either Bind (a ROUTER with any number of peers) or Connect (a DEALER towards
+// one broker) is set.
+type EndpointConfig struct {
+	Bind    []string
+	Connect string
+	// Keeper is the PID that hears of peers: HELLO and READY, what names no known hit, and PeerGone.
+	Keeper *actor.PID
+	// OffLoop says that the keeper does not live on the loop's dispatcher, so that it gets copies.
+	OffLoop bool
+	// Accept lists the message types that may come in here; others are refused.
+	Accept []wire.Type
+	// HangUp allows the loop to end the connection of a peer whose window and queue are full (clients: nobody else is hurt).
+	HangUp bool
+}
+
+// Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender.
+type Endpoint struct {
+	loop   *Loop
+	number int // from 1
+	cfg    EndpointConfig
+	sock   *zmqsock.Socket
+	keeper *actor.PID
+	accept [256]bool
+	addrs  []string
+
+	peers     []*peer
+	freePeers []int
+	byID      map[string]*peer
+	byFD      map[int]*peer
+	last      *peer // whose message came last
+	gen       uint64
+	strangers strangers
+
+	sender *Sender // DEALER only
+	events []zmqsock.Event
+}
+
+func (c *EndpointConfig) validate() error {
+	switch {
+	case (len(c.Bind) == 0) == (c.Connect == ""):
+		return fmt.Errorf("bridge: EndpointConfig has Bind %q and Connect %q: set one of the two", c.Bind, c.Connect)
+	case c.Keeper == nil:
+		return errors.New("bridge: EndpointConfig.Keeper is nil: name the PID that hears of peers")
+	case len(c.Accept) == 0:
+		return errors.New("bridge: EndpointConfig.Accept is empty: nothing could ever be received")
+	}
+	return nil
+}
+
+// Open adds a socket. It must be called before Serve, or on the loop.
+func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if len(l.eps) == 200 {
+		return nil, errors.New("bridge: a loop has at most 200 endpoints: bind several addresses to one instead")
+	}
+	ep := &Endpoint{loop: l, number: len(l.eps) + 1, cfg: cfg, keeper: cfg.Keeper,
+		byID: make(map[string]*peer), byFD: make(map[int]*peer)}
+	for _, t := range cfg.Accept {
+		ep.accept[t] = true
+	}
+	if err := ep.start(); err != nil {
+		return nil, err
+	}
+	l.eps = append(l.eps, ep)
+	l.repoll()
+	return ep, nil
+}
+
+// start makes the socket, and on a DEALER its one peer.
+func (ep *Endpoint) start() error {
+	c := ep.loop.cfg
+	cfg := zmqsock.Config{Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody) + 4096, PerFrame: c.PerFrame,
+		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: int(c.Window/wire.HeaderSize) + 1000}
+	if ep.cfg.Connect != "" {
+		// What waits towards a broker is bounded by the callers that wait for answers; a count would refuse some of them at random.
+		cfg.Kind, cfg.SendHWM = zmqsock.Dealer, 0
+	}
+	s, err := ep.loop.ctx.Open(cfg)
+	if err != nil {
+		return err
+	}
+	if err := ep.attach(s); err != nil {
+		_ = s.Close()
+		return err
+	}
+	ep.sock = s
+	if ep.cfg.Connect != "" {
+		ep.greet()
+	}
+	return nil
+}
+
+func (ep *Endpoint) attach(s *zmqsock.Socket) error {
+	if err := ep.loop.ctx.Monitor(s); err != nil {
+		return err
+	}
+	if ep.cfg.Connect != "" {
+		ep.addrs = []string{ep.cfg.Connect}
+		return s.Connect(ep.cfg.Connect)
+	}
+	ep.addrs = nil
+	for _, e := range ep.cfg.Bind {
+		at, err := s.Bind(e)
+		if err != nil {
+			return err
+		}
+		ep.addrs = append(ep.addrs, at)
+	}
+	return nil
+}
+
+// greet makes the broker the only peer of a fresh DEALER.
+func (ep *Endpoint) greet() {
+	p := ep.admit(nil, -1)
+	p.pid = ep.keeper
+	if ep.sender == nil {
+		ep.sender = newSender(ep)
+	}
+	ep.sender.attach(ep.sock, p.ref)
+}
+
+// Addrs returns the addresses bound or connected to, with the ports that were chosen.
+func (ep *Endpoint) Addrs() []string { return append([]string(nil), ep.addrs...) }
+
+// Sender returns the way to the broker from any goroutine; DEALER endpoints only.
+func (ep *Endpoint) Sender() *Sender { return ep.sender }
+
+// Broker returns the peer of a DEALER endpoint: another one after each loss of the connection.
+func (ep *Endpoint) Broker() wire.Peer {
+	if len(ep.peers) == 0 || ep.peers[0] == nil {
+		return 0
+	}
+	return ep.peers[0].ref
+}
+
+// strangers counts refusals of peers that never registered: after a few answers they are ignored, since nothing bounds what
+// waits towards a stranger that does not read.
+type strangers map[string]int
+
+const (
+	maxStrangers       = 1024
+	answersPerStranger = 16
+)
+
+func (s *strangers) mayAnswer(id []byte) bool {
+	if *s == nil || len(*s) >= maxStrangers {
+		*s = make(strangers)
+	}
+	(*s)[string(id)]++
+	return (*s)[string(id)] <= answersPerStranger
+}

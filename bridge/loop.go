@@ -1,0 +1,272 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
+
+// Loop owns the sockets of one broker, worker or client (see the package comment). Methods belong to the loop's own goroutine unless
+// they say otherwise.
+type Loop struct {
+	cfg    Config
+	ctx    *zmqsock.Context
+	shared bool // ctx is the process's shared one
+	q      runq
+	out    *Outbox
+	dir    *Directory
+	eps    []*Endpoint
+	poller *zmqsock.Poller
+	start  time.Time
+	now    int64 // clock of this turn, ns since start
+	clock  atomic.Int64
+	free   []*arena
+	arenas int
+	timers timers
+	stats  Stats
+
+	probed time.Duration // when connections were probed last
+	heard  time.Duration // when monitors were asked last
+
+	mu      sync.Mutex
+	posted  []func()
+	stop    chan struct{}
+	stopped sync.Once
+	done    chan struct{}
+	served  atomic.Bool
+}
+
+// New returns a loop without sockets. Serve runs it; a loop that is never served must be closed by Close.
+func New(cfg Config) (*Loop, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	wake, err := zmqsock.NewWake()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration),
+		poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{})}
+	if l.ctx == nil {
+		if l.ctx, err = acquireContext(); err != nil {
+			_ = wake.Close()
+			return nil, err
+		}
+		l.shared = true
+	}
+	l.q.wake, l.q.throughput = wake, cfg.Throughput
+	l.out = &Outbox{loop: l, out: zmqsock.NewOut()}
+	return l, nil
+}
+
+// Dispatcher returns the dispatcher that runs actors on the loop. It is safe for use from any goroutine.
+func (l *Loop) Dispatcher() actor.Dispatcher { return &l.q }
+
+// Outbox returns where actors on the loop write to.
+func (l *Loop) Outbox() *Outbox { return l.out }
+
+// Directory returns the handles of hits.
+func (l *Loop) Directory() *Directory { return l.dir }
+
+// Stats returns the loop's counters. It is safe for use from any goroutine.
+func (l *Loop) Stats() *Stats { return &l.stats }
+
+// Now returns the time since the loop was made, as of the beginning of this turn. It is safe for use from any goroutine, where it
+// may lie behind while the loop sleeps.
+func (l *Loop) Now() time.Duration { return time.Duration(l.clock.Load()) }
+
+// Do runs fn on the loop, soon. It is safe for use from any goroutine; after the end of the loop fn does not run and Do reports false.
+func (l *Loop) Do(fn func()) bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	l.mu.Lock()
+	l.posted = append(l.posted, fn)
+	l.mu.Unlock()
+	l.q.posted.Store(true)
+	l.q.rouse()
+	return true
+}
+
+// Stop makes Serve return after it has sent what was written. It is safe for use from any goroutine, and does not wait.
+func (l *Loop) Stop() {
+	l.stopped.Do(func() { close(l.stop) })
+	l.q.rouse()
+}
+
+// Done is closed when the loop has ended and its sockets are closed.
+func (l *Loop) Done() <-chan struct{} { return l.done }
+
+// Close stops the loop and waits until it has ended or ctx is over.
+func (l *Loop) Close(ctx context.Context) error {
+	l.Stop()
+	if l.served.CompareAndSwap(false, true) {
+		l.end()
+		return nil
+	}
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("bridge: the loop did not end: %w", context.Cause(ctx))
+	}
+}
+
+// Serve runs the loop on the calling goroutine, locked to its thread, until Stop or ctx ends. The error is nil then.
+func (l *Loop) Serve(ctx context.Context) error {
+	if !l.served.CompareAndSwap(false, true) {
+		return errors.New("bridge: this loop has been served already: make a new one")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer context.AfterFunc(ctx, l.Stop)()
+	defer l.end()
+	for {
+		select {
+		case <-l.stop:
+			return nil
+		default:
+		}
+		busy, err := l.turn()
+		if err != nil {
+			return err
+		}
+		if !busy {
+			if err := l.rest(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// turn does all that is to be done now and reports whether there was anything.
+func (l *Loop) turn() (bool, error) {
+	l.tick()
+	l.stats.Turns.Add(1)
+	n := l.runPosted()
+	for _, ep := range l.eps {
+		got, err := l.receive(ep)
+		if err != nil {
+			return false, err
+		}
+		n += got
+	}
+	n += l.fire()
+	n += l.q.run(maxTurns)
+	n += l.flush()
+	if time.Duration(l.now)-l.heard > time.Millisecond {
+		n += l.listen()
+	}
+	l.trim()
+	return n > 0, nil
+}
+
+// maxTurns bounds how many mailboxes run before the loop looks at its sockets again.
+const maxTurns = 4096
+
+func (l *Loop) tick() {
+	l.now = int64(time.Since(l.start))
+	l.clock.Store(l.now)
+}
+
+func (l *Loop) since(at int64) time.Duration { return time.Duration(l.now - at) }
+
+func (l *Loop) runPosted() int {
+	if !l.q.posted.Swap(false) {
+		return 0
+	}
+	l.mu.Lock()
+	fns := l.posted
+	l.posted = nil
+	l.mu.Unlock()
+	for _, fn := range fns {
+		fn()
+	}
+	return len(fns)
+}
+
+func (l *Loop) flush() int {
+	n := l.out.flush()
+	for _, ep := range l.eps {
+		if ep.sender == nil {
+			continue
+		}
+		sent, ok := ep.sender.flush()
+		n += sent
+		if !ok {
+			ep.reopen("unreachable", "the connection to the broker takes no message")
+		}
+	}
+	return n
+}
+
+// rest yields while answers are expected, then blocks until something comes.
+func (l *Loop) rest() error {
+	if l.cfg.Spin > 0 && l.cfg.Busy != nil {
+		for i := 0; i < l.cfg.Spin && l.cfg.Busy(); i++ {
+			runtime.Gosched()
+			if busy, err := l.turn(); busy || err != nil {
+				return err
+			}
+		}
+	}
+	l.q.asleep.Store(true)
+	if l.hasWork() {
+		l.q.asleep.Store(false)
+		return nil
+	}
+	l.stats.Sleeps.Add(1)
+	err := l.poller.Wait(l.patience())
+	l.q.asleep.Store(false)
+	l.tick()
+	l.listen()
+	return err
+}
+
+// hasWork is asked after the loop has declared itself asleep, so that no wake-up is missed.
+func (l *Loop) hasWork() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+	}
+	if l.q.posted.Load() || !l.q.empty() {
+		return true
+	}
+	for _, ep := range l.eps {
+		if ep.sender != nil && ep.sender.pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// patience returns how long the loop may sleep.
+func (l *Loop) patience() time.Duration {
+	now := time.Since(l.start)
+	d := l.probed + l.cfg.Probe - now
+	if len(l.timers) > 0 {
+		d = min(d, l.timers[0].at-now)
+	}
+	return max(d, 0)
+}
+
+func (l *Loop) repoll() {
+	socks := make([]*zmqsock.Socket, 0, len(l.eps))
+	for _, ep := range l.eps {
+		if ep.sock != nil {
+			socks = append(socks, ep.sock)
+		}
+	}
+	l.poller.Set(socks)
+}

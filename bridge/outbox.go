@@ -1,0 +1,175 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
+
+var (
+	// ErrNoPeer says that the peer's connection is gone.
+	ErrNoPeer = errors.New("bridge: no such peer: its connection is gone")
+	// ErrPeerSlow says that a peer does not read: its window is used up and its queue is full.
+	ErrPeerSlow = errors.New("bridge: the peer does not read: its window and its queue are full")
+)
+
+// Outbox is where actors on the loop write messages to peers of its ROUTERs. It belongs to the loop's goroutine; all messages of a turn leave in one
+// batch at its end.
+type Outbox struct {
+	loop  *Loop
+	out   *zmqsock.Out
+	to    []wire.Peer // of each message, 0 for strangers
+	holds []*arena    // arenas with bytes in out
+}
+
+// Send sends a message made here; the bytes are copied. The error is ErrNoPeer or ErrPeerSlow; the message is then not sent.
+func (o *Outbox) Send(to wire.Peer, h wire.Header, body ...[]byte) error {
+	p := o.loop.peerByRef(to)
+	if p == nil {
+		return ErrNoPeer
+	}
+	size := wire.HeaderSize
+	for _, b := range body {
+		size += len(b)
+	}
+	if !p.wait.empty() || !p.window.fits(size) {
+		return o.queue(p, wire.NewMessage(h, body...).Copy())
+	}
+	p.window.sent += uint64(size)
+	o.add(p, &h)
+	for _, b := range body {
+		o.out.Append(b)
+	}
+	return nil
+}
+
+// Forward sends the frames of a received message under another header. Long frames are not copied. Errors as for Send.
+func (o *Outbox) Forward(to wire.Peer, h wire.Header, m *wire.Message) error {
+	p := o.loop.peerByRef(to)
+	if p == nil {
+		return ErrNoPeer
+	}
+	if !p.wait.empty() || !p.window.fits(m.Size) {
+		c := m.Copy()
+		c.Header = h
+		return o.queue(p, c)
+	}
+	p.window.sent += uint64(m.Size)
+	o.put(p, &h, m)
+	return nil
+}
+
+func (o *Outbox) put(p *peer, h *wire.Header, m *wire.Message) {
+	o.add(p, h)
+	a, ok := m.Lease.(*arena)
+	if !ok {
+		for _, b := range m.Body {
+			o.out.Append(b)
+		}
+		return
+	}
+	if !a.inOut {
+		a.inOut = true
+		a.holds++
+		o.holds = append(o.holds, a)
+	}
+	o.out.Forward(a.in, int(m.Slot), a.skip)
+}
+
+func (o *Outbox) add(p *peer, h *wire.Header) {
+	i := o.out.Add(p.ep.sock, p.id, true)
+	h.Put(o.out.Header(i))
+	o.to = append(o.to, p.ref)
+}
+
+func (o *Outbox) toStranger(ep *Endpoint, id []byte, h wire.Header, text string) {
+	i := o.out.Add(ep.sock, id, true)
+	h.Put(o.out.Header(i))
+	o.out.Append([]byte(text))
+	o.to = append(o.to, 0)
+}
+
+// queue keeps a message, which owns its bytes, until the peer's window has room. Small control messages always find a place: without
+// END a slot would stay taken for ever.
+func (o *Outbox) queue(p *peer, m *wire.Message) error {
+	control := m.Size <= wire.HeaderSize
+	if limit := int(p.window.size); p.wait.bytes+m.Size > limit && (!control || p.wait.bytes > 2*limit) && !p.wait.empty() {
+		o.overflow(p)
+		return ErrPeerSlow
+	}
+	p.wait.push(m)
+	o.loop.stats.Waiting.Add(1)
+	return nil
+}
+
+// overflow hangs up on a peer that does not read, where that hurts nobody else.
+func (o *Outbox) overflow(p *peer) {
+	if !p.ep.cfg.HangUp {
+		return
+	}
+	l := o.loop
+	l.stats.HungUp.Add(1)
+	fd := p.fd
+	l.lose(p, "window", fmt.Sprintf("it does not read: %d bytes unacknowledged of a window of %d bytes, %d bytes waiting",
+		p.window.sent-p.window.limit+uint64(p.window.size), p.window.size, p.wait.bytes))
+	if fd >= 0 {
+		_ = zmqsock.Hangup(fd)
+	}
+}
+
+// drain sends what the peer's window has room for now.
+func (o *Outbox) drain(p *peer) {
+	for m := p.wait.next(); m != nil && p.window.fits(m.Size); m = p.wait.next() {
+		p.wait.pop()
+		o.loop.stats.Waiting.Add(-1)
+		p.window.sent += uint64(m.Size)
+		o.put(p, &m.Header, m)
+	}
+}
+
+// flush sends the batch and gives up the leases it held. It returns how many messages it sent.
+func (o *Outbox) flush() int {
+	n := o.out.Len()
+	if n == 0 {
+		return 0
+	}
+	refused := o.out.Send()
+	var lost []wire.Peer
+	if refused > 0 {
+		lost = o.failures()
+	}
+	o.out.Reset()
+	o.to = o.to[:0]
+	for i, a := range o.holds {
+		a.inOut = false
+		a.Release()
+		o.holds[i] = nil
+	}
+	o.holds = o.holds[:0]
+	o.loop.stats.Sent.Add(uint64(n - refused))
+	for _, ref := range lost {
+		if p := o.loop.peerByRef(ref); p != nil {
+			o.loop.lose(p, "unreachable", "a message to it was refused: no connection has its routing id any more")
+		}
+	}
+	return n
+}
+
+// failures returns the peers that turned out to be gone. A full pipe is treated the same: the windows make it impossible for a peer that reads.
+func (o *Outbox) failures() []wire.Peer {
+	var lost []wire.Peer
+	for i, ref := range o.to {
+		err := o.out.Err(i)
+		if err == nil {
+			continue
+		}
+		o.loop.stats.Unsent.Add(1)
+		if ref != 0 && (errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EAGAIN)) {
+			lost = append(lost, ref)
+		}
+	}
+	return lost
+}
