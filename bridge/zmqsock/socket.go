@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	zmq "github.com/pebbe/zmq4"
+
+	_ "github.com/troupe-mq/troupe/bridge/zmqsock/libzmq" // names the remedy where libzmq is missing
 )
 
 // Context is a libzmq context: one per process is enough, tests and embedders may have their own.
