@@ -27,16 +27,9 @@ func (s *single) drain() {
 	}
 }
 
-// silent is an engine that does nothing.
-type silent struct{}
-
-func (silent) InvokeSystemMessage(any)  {}
-func (silent) InvokeUserMessage(any)    {}
-func (silent) EscalateFailure(_, _ any) {}
-
 func startedBox(cfg host.MailboxConfig, d actor.Dispatcher) *host.Box {
 	box := host.NewBox(cfg)
-	box.RegisterHandlers(silent{}, d)
+	box.RegisterHandlers(forgetful{}, d)
 	box.Start()
 	return box
 }
@@ -66,7 +59,7 @@ func TestIdleMailboxIsSmall(t *testing.T) {
 	before := liveHeap()
 	for i := range all {
 		all[i] = producer()
-		all[i].RegisterHandlers(silent{}, d)
+		all[i].RegisterHandlers(forgetful{}, d)
 		all[i].PostSystemMessage(&actor.Started{})
 		all[i].Start()
 		for range 100 {
@@ -94,7 +87,7 @@ func liveHeap() uint64 {
 func benchmarkMailbox(b *testing.B, produce actor.MailboxProducer, burst int) {
 	d := &single{}
 	box := produce()
-	box.RegisterHandlers(silent{}, d)
+	box.RegisterHandlers(forgetful{}, d)
 	box.Start()
 	message := &question{}
 	b.ReportAllocs()

@@ -3,7 +3,9 @@ package host_test
 import (
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
+	"weak"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
@@ -194,9 +196,34 @@ func TestHandlerThatLeavesIsAFailureAndTheMailboxGoesOn(t *testing.T) {
 			require.True(t, ok)
 			require.Contains(t, string(failure.PanicStack()), "TestHandlerThatLeavesIsAFailure")
 			require.Equal(t, name == "panic", errors.Is(failure, errors.ErrUnsupported))
+			require.Equal(t, name == "goexit", strings.Contains(failure.Error(), "Goexit"), failure.Error())
 		})
 	}
 }
+
+// The ring must not keep a handled message alive while others wait in it.
+func TestHandledMessageIsForgotten(t *testing.T) {
+	d := &manual{throughput: 1}
+	box := host.NewBox(host.MailboxConfig{Clock: func() int64 { return 1 }})
+	box.RegisterHandlers(forgetful{}, d)
+	box.Start()
+	first := &[1 << 10]byte{}
+	trace := weak.Make(first)
+	box.PostUserMessage(first)
+	first = nil
+	box.PostUserMessage("waits")
+	require.True(t, d.step())
+	runtime.GC()
+	require.Nil(t, trace.Value())
+	require.Equal(t, 1, box.UserMessageCount())
+}
+
+// forgetful is an engine that does nothing.
+type forgetful struct{}
+
+func (forgetful) InvokeSystemMessage(any)  {}
+func (forgetful) InvokeUserMessage(any)    {}
+func (forgetful) EscalateFailure(_, _ any) {}
 
 func TestConfigIsValidated(t *testing.T) {
 	for _, capacity := range []int{-2, host.MaxCapacity + 1} {

@@ -89,6 +89,30 @@ func TestQueuedMessagesOfAStoppedActorAreDeadLetters(t *testing.T) {
 	require.Empty(t, letters)
 }
 
+// stoppedpanic: even when the actor panics in its very last message, what waits becomes dead letters.
+func TestQueueIsEmptiedWhenTheStoppedHandlerPanics(t *testing.T) {
+	system, d := newSystem(t), newGoroutines(t, 10)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	pid := system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		switch c.Message().(type) {
+		case int:
+			close(entered)
+			<-leave
+		case *actor.Stopped:
+			explode()
+		}
+	}, actor.WithMailbox(host.Mailbox(host.MailboxConfig{})), actor.WithDispatcher(d)))
+	letters := deadLetters(t, system, pid.Id)
+	system.Root.Send(pid, 0)
+	receive(t, entered)
+	system.Root.Send(pid, "left over")
+	system.Root.Stop(pid)
+	close(leave)
+	for message := receive(t, letters); message != "left over"; message = receive(t, letters) {
+		require.NotNil(t, message) // the engine's own messages to the dead actor are dead letters too
+	}
+}
+
 // An ask that waits in the queue of a stopped actor is answered at once.
 func TestQueuedRequestOfAStoppedActorIsAnswered(t *testing.T) {
 	system, g := newSystem(t), newGated()
@@ -287,7 +311,7 @@ func TestGoroutinesWaitNamesWhatRuns(t *testing.T) {
 	canceled, cancel := context.WithCancelCause(context.Background())
 	cancel(fmt.Errorf("out of patience"))
 	err := d.Wait(canceled)
-	require.ErrorContains(t, err, "2 actor goroutines")
+	require.ErrorContains(t, err, "still running: 2")
 	require.ErrorContains(t, err, "out of patience")
 	require.Equal(t, 2, d.Running())
 	close(release)

@@ -73,7 +73,7 @@ func (g *Goroutines) Wait(ctx context.Context) error {
 	case <-quiet:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("host: %d actor goroutines still run, a handler does not return: %w",
+		return fmt.Errorf("host: actor goroutines still running: %d; a handler does not return: %w",
 			g.running.Load(), context.Cause(ctx))
 	}
 }

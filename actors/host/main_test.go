@@ -3,9 +3,9 @@ package host_test
 import (
 	"context"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,15 +16,19 @@ import (
 	"github.com/troupe-mq/troupe/actors/host"
 )
 
-// startedOnMain is a pinned dispatcher whose goroutine first found itself on the process's main thread.
-var startedOnMain *host.Pinned
+// mainThreadProbe is what TestMain saw of a pinned dispatcher whose goroutine began on the process's main thread.
+var mainThreadProbe struct{ tid, ranOn int }
 
-func init() { runtime.LockOSThread() } // keeps TestMain on the main thread until startedOnMain is there
+func init() { runtime.LockOSThread() } // keeps TestMain on the main thread until the probe is done
 
 func TestMain(m *testing.M) {
-	startedOnMain = host.StartPinnedHere(host.PinnedConfig{Name: "from-main"})
+	p := host.StartPinnedHere(host.PinnedConfig{Name: "from-main"})
+	p.Schedule(func() { mainThreadProbe.ranOn = syscall.Gettid() })
+	mainThreadProbe.tid = p.TID()
+	p.Close(false)
+	<-p.Done()
 	runtime.UnlockOSThread()
-	goleak.VerifyTestMain(m, goleak.Cleanup(os.Exit))
+	goleak.VerifyTestMain(m)
 }
 
 // patience bounds every wait of these tests; it is a safety net, no test measures time.

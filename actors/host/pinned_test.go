@@ -75,7 +75,7 @@ func TestPinnedThreadsAreDistinctAndNamed(t *testing.T) {
 	var pinned []*host.Pinned
 	tids := make(chan int, slots)
 	for i := range slots {
-		p := host.NewPinned(fmt.Sprintf("slot-%d", i))
+		p := host.NewPinned(fmt.Sprintf("slot-%d-of-a-long-name", i))
 		pinned = append(pinned, p)
 		p.Schedule(func() {
 			defer out.Done()
@@ -92,7 +92,7 @@ func TestPinnedThreadsAreDistinctAndNamed(t *testing.T) {
 	require.Len(t, distinct, slots)
 	name, err := os.ReadFile(comm(pinned[7].TID()))
 	require.NoError(t, err)
-	require.Equal(t, "slot-7", strings.TrimSpace(string(name)))
+	require.Equal(t, "slot-7-of-a-lon", strings.TrimSpace(string(name)))
 	for _, p := range pinned {
 		require.True(t, distinct[p.TID()])
 		closeAndWait(t, p, false)
@@ -100,19 +100,20 @@ func TestPinnedThreadsAreDistinctAndNamed(t *testing.T) {
 }
 
 func TestPinnedNeverTakesTheMainThread(t *testing.T) {
-	ran := make(chan int, 1)
-	startedOnMain.Schedule(func() { ran <- syscall.Gettid() })
-	tid := receive(t, ran)
-	require.NotEqual(t, os.Getpid(), tid)
-	require.Equal(t, startedOnMain.TID(), tid)
-	closeAndWait(t, startedOnMain, false)
-	awaitThreadGone(t, tid)
+	require.NotEqual(t, os.Getpid(), mainThreadProbe.tid)
+	require.Equal(t, mainThreadProbe.tid, mainThreadProbe.ranOn)
 }
 
 func TestClosedThreadIsDestroyedOrKept(t *testing.T) {
 	kept, destroyed := host.NewPinned("kept"), host.NewPinned("destroyed")
-	closeAndWait(t, kept, true)
+	// Both hold their threads before one is given back, or the second could get the thread of the first.
+	require.NotEqual(t, kept.TID(), destroyed.TID())
+	release := make(chan struct{})
+	kept.Schedule(func() { <-release })
+	kept.Close(true)
 	kept.Close(false) // too late: the first Close decides
+	close(release)
+	await(t, kept.Wait)
 	closeAndWait(t, destroyed, false)
 	awaitThreadGone(t, destroyed.TID())
 	name, err := os.ReadFile(comm(kept.TID()))
@@ -162,7 +163,7 @@ func TestScheduleAfterCloseStillRuns(t *testing.T) {
 	})
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	require.ErrorIs(t, p.Wait(canceled), context.Canceled, "the stand-in goroutine has an owner too")
+	require.ErrorContains(t, p.Wait(canceled), "still running: 1", "the stand-in goroutine has an owner too")
 	close(release)
 	receive(t, ran)
 	await(t, p.Wait)

@@ -33,7 +33,7 @@ func TestStatsNameTheMessageInProgress(t *testing.T) {
 	require.Equal(t, "*actor.Started", stats.MessageName())
 	require.EqualValues(t, 100, stats.Since)
 
-	system.Root.Request(pid, question{})
+	system.Root.RequestWithCustomSender(pid, question{}, pid) // in an envelope
 	now.Store(250)
 	leave <- struct{}{}
 	receive(t, entered)
