@@ -19,8 +19,8 @@ type PinnedConfig struct {
 	// Throughput is the number of messages an actor may handle per turn; zero or less means DefaultThroughput.
 	Throughput int
 	// Spin is the number of times, about a nanosecond each, that the thread looks for work before it sleeps. It may save
-	// a wake-up (tens of microseconds) at the price of a busy core. It pays only with cores to spare and when calls
-	// follow each other closely: with two cores it made a round trip slower. Zero or less means that it sleeps at once.
+	// a wake-up (tens of microseconds) at the price of a busy core, when there are cores to spare and calls follow each
+	// other closely; on two cores the gain was within the noise. Zero or less means that it sleeps at once.
 	Spin int
 }
 
