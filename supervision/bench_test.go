@@ -28,6 +28,15 @@ func (l *lane) Schedule(f func()) { l.c <- f }
 func (l *lane) Throughput() int   { return 300 }
 func (l *lane) close()            { close(l.c) }
 
+// drain waits until the lane has nothing more to do.
+func (l *lane) drain(t testing.TB) {
+	for busy := true; busy; {
+		done := make(chan bool, 1)
+		l.c <- func() { done <- len(l.c) > 0 }
+		busy = receive(t, done, "the lane")
+	}
+}
+
 type hit struct{ done chan struct{} }
 
 type first struct{ last bool }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func newSystem() *actor.ActorSystem {
 }
 
 func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -132,6 +133,29 @@ func (c *clock) first() (time.Duration, bool) {
 	return max(0, first.Sub(c.now)), !first.IsZero()
 }
 
+// await waits until exactly these timers are set, given from now.
+func (c *clock) await(t testing.TB, want ...time.Duration) {
+	t.Helper()
+	for !slices.Equal(want, c.pending()) {
+		select {
+		case <-c.change:
+		case <-time.After(patience):
+			require.Equal(t, want, c.pending(), "timers")
+		}
+	}
+}
+
+func (c *clock) pending() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []time.Duration
+	for t := range c.timers {
+		all = append(all, t.at.Sub(c.now))
+	}
+	slices.Sort(all)
+	return all
+}
+
 // diary is what happened, in order.
 type diary struct{ lines chan string }
 
@@ -223,6 +247,14 @@ func stop(t testing.TB, tree *supervision.Tree) {
 	t.Helper()
 	require.NoError(t, tree.Stop(testContext(t)))
 	<-tree.Done()
+}
+
+// flush waits until the supervisor has handled all messages sent so far. (What
+// Tree asks does not wait behind messages.)
+func flush(t testing.TB, system *actor.ActorSystem, supervisor *actor.PID) {
+	t.Helper()
+	_, err := system.Root.RequestFuture(supervisor, &supervision.List{}, patience).Result()
+	require.NoError(t, err)
 }
 
 // find returns the child at the path of IDs.

@@ -1,6 +1,7 @@
 package supervision
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -175,10 +176,28 @@ func (s *supervisor) begin(ctx actor.Context) {
 func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sv actor.Supervisor, who *actor.PID,
 	_ *actor.RestartStatistics, reason, _ any,
 ) {
-	if _, kept := reason.(Panic); !kept && s.alive(who) != nil { // guards keep their own
+	if !keptByGuard(reason) && s.alive(who) != nil {
 		s.failures[who.Id] = reason
 	}
 	sv.StopChildren(who)
+}
+
+// keptByGuard says that the panic went through a guard, which knows it better.
+// A mailbox may have wrapped it on its way.
+func keptByGuard(reason any) bool {
+	err, ok := reason.(error)
+	var p Panic
+	return ok && errors.As(err, &p)
+}
+
+// panicOf makes a Panic of what a mailbox reported. Mailboxes that keep the
+// stack offer it by the method PanicStack.
+func panicOf(reason any) Panic {
+	p := Panic{Value: reason}
+	if r, ok := reason.(interface{ PanicStack() []byte }); ok {
+		p.Stack = r.PanicStack()
+	}
+	return p
 }
 
 // alive returns the guard of the incarnation who, or nil if it is none of a
@@ -249,7 +268,7 @@ func (s *supervisor) idOf(path string) string {
 func (s *supervisor) reasonOf(id string, g *guard) Reason {
 	if v, ok := s.failures[g.pid.Id]; ok {
 		delete(s.failures, g.pid.Id)
-		return Panic{Value: v}
+		return panicOf(v)
 	}
 	if g.reason != nil {
 		return g.reason

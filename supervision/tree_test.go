@@ -85,7 +85,7 @@ func TestFailedStartNamesTheChildAndStopsTheOthers(t *testing.T) {
 
 func TestStartGivesUpWithItsContext(t *testing.T) {
 	release, c := make(chan struct{}), newClock()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	hang := func() actor.Actor {
 		return actor.ReceiveFunc(func(actor.Context) { cancel(); <-release })
 	}
@@ -98,21 +98,15 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 		result <- err
 	}()
 	<-ctx.Done()
-	for {
-		// Time moves until the deadline of the child has passed.
-		select {
-		case err := <-result:
-			require.ErrorIs(t, err, context.Canceled)
-			require.ErrorContains(t, err, "/hangs-1")
-			var unstopped *supervision.UnstoppedError
-			require.ErrorAs(t, err, &unstopped)
-			require.Len(t, unstopped.Abandoned, 1)
-			close(release)
-			return
-		case <-c.change:
-			c.advance(time.Second)
-		}
-	}
+	c.await(t, time.Second, 6*time.Second) // the child's, and Start's for the root
+	c.advance(time.Second)
+	err := receive(t, result, "Start to return")
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "/hangs-1")
+	var unstopped *supervision.UnstoppedError
+	require.ErrorAs(t, err, &unstopped)
+	require.Len(t, unstopped.Abandoned, 1)
+	close(release)
 }
 
 func TestInvalidSpecsNameTheField(t *testing.T) {
