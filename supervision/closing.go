@@ -70,16 +70,14 @@ func (s *supervisor) stopSwarm(ctx actor.Context) {
 }
 
 // noteStop notes the deadline of c, which is being told to stop.
-func (s *supervisor) noteStop(c *child) *stopping {
+func (s *supervisor) noteStop(c *child) {
 	after, extends := c.spec.Shutdown, false
 	if after == 0 {
 		after = s.spec.Shutdown
 		_, extends = c.guard.inner.(*supervisor)
 	}
-	order := s.deadlineFor(c.spec.ID, after)
-	order.extends = extends
+	s.deadlineFor(c.spec.ID, after).extends = extends
 	c.state = StateStopping
-	return order
 }
 
 // orderStop tells c to stop.

@@ -33,13 +33,6 @@ func (s *supervisor) gone(ctx actor.Context, c *child, reason Reason) {
 	}
 }
 
-func (c *child) pid() *actor.PID {
-	if c.guard == nil {
-		return nil
-	}
-	return c.guard.pid
-}
-
 // drop forgets c and tells everybody.
 func (s *supervisor) drop(ctx actor.Context, c *child, pid *actor.PID, reason Reason) {
 	s.tellExited(ctx, Exited{ID: c.spec.ID, PID: pid, Reason: reason})

@@ -2,6 +2,7 @@ package supervision_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -68,10 +69,9 @@ func TestStopChildAbandonsATemporaryChild(t *testing.T) {
 	c.advance(supervision.DefaultShutdown)
 	// The one that comes too late finds no child.
 	first, second := receive(t, result, "StopChild"), receive(t, result, "StopChild")
-	require.True(t, first == supervision.Abandoned{After: supervision.DefaultShutdown} ||
-		second == supervision.Abandoned{After: supervision.DefaultShutdown})
 	require.Error(t, first)
 	require.Error(t, second)
+	require.ErrorIs(t, errors.Join(first, second), supervision.Abandoned{After: supervision.DefaultShutdown})
 	close(release)
 	stop(t, tree) // the tree has nothing to do with it any more
 	require.Equal(t, "x started", d.next(t))

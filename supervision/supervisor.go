@@ -1,7 +1,6 @@
 package supervision
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,40 +25,6 @@ const (
 	closing // stops its children one after the other
 	broken  // protoactor has told all children to stop
 )
-
-// State is where a child is in its life.
-type State string
-
-// The states of a child.
-const (
-	StateStarting State = "starting" // spawned, has not reported its start
-	StateRunning  State = "running"
-	StateWaiting  State = "waiting" // ended, to be started again after its back-off
-	StateStopping State = "stopping"
-)
-
-// child is the record of a child that may be restarted, or that has something
-// of its own (options, a deadline). Small temporary children have only a guard.
-type child struct {
-	spec     ChildSpec
-	guard    *guard // nil while there is no incarnation
-	state    State
-	due      time.Time      // when waiting: the time of the restart
-	since    time.Time      // when running: since when
-	attempt  int            // restarts since it last ran for a whole window
-	restarts int            // restarts in all
-	last     Reason         // of the last end, nil before
-	first    any            // message for the first incarnation
-	answer   func(*Started) // of the first start, nil afterwards
-}
-
-// stopping is an order to stop one child.
-type stopping struct {
-	by      time.Time
-	after   time.Duration // what by was computed from, for the reports
-	extends bool          // the child may ask for more time
-	answers []func(*ChildStopped)
-}
 
 // supervisor is the actor. All fields but port belong to its goroutine.
 type supervisor struct {
@@ -170,50 +135,6 @@ func (s *supervisor) begin(ctx actor.Context) {
 	s.startNext(ctx)
 }
 
-// HandleFailure implements actor.SupervisorStrategy: a failed child is always
-// stopped, and everything else is decided when it has terminated. It is asked
-// on the supervisor's goroutine.
-func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sv actor.Supervisor, who *actor.PID,
-	_ *actor.RestartStatistics, reason, _ any,
-) {
-	if !keptByGuard(reason) && s.alive(who) != nil {
-		s.failures[who.Id] = reason
-	}
-	sv.StopChildren(who)
-}
-
-// keptByGuard says that the panic went through a guard, which knows it better.
-// A mailbox may have wrapped it on its way.
-func keptByGuard(reason any) bool {
-	err, ok := reason.(error)
-	var p Panic
-	return ok && errors.As(err, &p)
-}
-
-// panicOf makes a Panic of what a mailbox reported. Mailboxes that keep the
-// stack offer it by the method PanicStack.
-func panicOf(reason any) Panic {
-	p := Panic{Value: reason}
-	if r, ok := reason.(interface{ PanicStack() []byte }); ok {
-		p.Stack = r.PanicStack()
-	}
-	return p
-}
-
-// alive returns the guard of the incarnation who, or nil if it is none of a
-// present child.
-func (s *supervisor) alive(who *actor.PID) *guard {
-	id := s.idOf(who.Id)
-	g := s.temps[id]
-	if c := s.children[id]; c != nil {
-		g = c.guard
-	}
-	if g == nil || g.pid.Id != who.Id {
-		return nil
-	}
-	return g
-}
-
 func (s *supervisor) terminated(ctx actor.Context, m *actor.Terminated) {
 	if m == wake {
 		for _, item := range s.port.take() {
@@ -262,21 +183,6 @@ func (s *supervisor) idOf(path string) string {
 		return ""
 	}
 	return name[:dash]
-}
-
-// reasonOf says why the child behind g, which has terminated, has ended.
-func (s *supervisor) reasonOf(id string, g *guard) Reason {
-	if v, ok := s.failures[g.pid.Id]; ok {
-		delete(s.failures, g.pid.Id)
-		return panicOf(v)
-	}
-	if g.reason != nil {
-		return g.reason
-	}
-	if s.stops[id] != nil || s.phase == broken || !s.swarmBy.IsZero() {
-		return Shutdown{}
-	}
-	return Normal{}
 }
 
 // askStop makes the supervisor stop in order; it may be called from anywhere.

@@ -39,6 +39,7 @@ var stopAlways actor.SupervisorStrategy = rootStrategy{}
 
 type rootStrategy struct{}
 
+// HandleFailure implements actor.SupervisorStrategy.
 func (rootStrategy) HandleFailure(system *actor.ActorSystem, sv actor.Supervisor, who *actor.PID,
 	_ *actor.RestartStatistics, reason, _ any,
 ) {

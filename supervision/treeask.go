@@ -10,21 +10,25 @@ import (
 // askPort puts a request to a supervisor from outside of all actors.
 func askPort[T any](ctx context.Context, p *port, message any) (T, error) {
 	var none T
-	reply := make(chan any, 1)
-	answer := func(v any) { reply <- v } // called once at most
+	reply := make(chan T, 1)
+	answer := func(v any) { // called once at most, with the type that belongs to message
+		if m, ok := v.(T); ok {
+			reply <- m
+		}
+	}
 	if !p.post(ask{message, answer}) {
 		return none, ErrStopping
 	}
 	select {
 	case v := <-reply:
-		return v.(T), nil
+		return v, nil
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-p.gone:
 	}
 	select {
 	case v := <-reply: // it was answered at the last moment
-		return v.(T), nil
+		return v, nil
 	default:
 		return none, ErrStopping
 	}
