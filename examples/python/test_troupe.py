@@ -605,6 +605,74 @@ class TestServe(Case):
         self.assertEqual(process.wait(NET), 0)
 
 
+class TestSqlite(Case):
+    """examples/sqlite/worker.py as a process: every hit a connection, which sqlite3 itself ties to its thread."""
+
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.link, self.seqs = self.broker(), {}
+        self.process = subprocess.Popen([sys.executable, str(ROOT / "examples/sqlite/worker.py"), place.name + "/test.db", self.link.endpoint, "9"],
+                                        stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (self.process.kill(), self.process.wait()))
+        ready = self.link.greet(t.READY)
+        self.assertEqual((ready["services"], ready["slots"]), (["sqlite"], 9))
+        self.threads = {hit: self.open(hit) for hit in range(9)}
+
+    def open(self, hit):
+        self.seqs[hit] = 0
+        self.link.say(t.BEGIN, b"sqlite", b'{"session": {"busy_timeout_ms": 100}}', hit=hit, epoch=1)
+        return self.link.take(t.OPENED)[0].arg
+
+    def ask(self, hit, sql, *args):
+        self.seqs[hit] += 1
+        self.link.say(t.CALL, json.dumps({"sql": sql, "args": args}).encode(), hit=hit, epoch=1, seq=self.seqs[hit])
+
+    def run_sql(self, hit, sql, *args):
+        self.ask(hit, sql, *args)
+        head, frames = self.link.take(t.REPLY, t.ERROR)
+        if head.type == t.ERROR:
+            return t._told(head, *frames)
+        reply = json.loads(frames[0])
+        self.assertEqual((reply.pop("thread"), reply.pop("pid")), (self.threads[hit], self.process.pid))
+        return reply
+
+    def end(self, hit):
+        self.link.say(t.END, hit=hit, epoch=1)
+        self.assertEqual(self.link.take(t.ENDED)[0].status, 0)
+
+    def test_interleaved_transactions(self):
+        self.run_sql(0, "CREATE TABLE entry (hit INTEGER PRIMARY KEY, note TEXT, amount REAL)")
+        for hit in range(1, 9):
+            self.run_sql(hit, "BEGIN")
+        for hit in range(1, 9):  # all eight are open; each in turn writes, reads what it wrote, and ends
+            self.assertEqual(self.run_sql(hit, "INSERT INTO entry VALUES (?, ?, ?)", 2**62 + hit, None, 0.5), {"rows": [], "changes": 1})
+            self.assertEqual(self.run_sql(hit, "SELECT * FROM entry WHERE hit > ?", 2**62 + hit - 1), {"rows": [[2**62 + hit, None, 0.5]], "changes": 0})
+            self.run_sql(hit, "COMMIT" if hit % 2 else "ROLLBACK")
+        self.assertEqual(self.run_sql(0, "SELECT hit - ? FROM entry ORDER BY hit", 2**62), {"rows": [[1], [3], [5], [7]], "changes": 0})
+        self.assertEqual(len(set(self.threads.values())), 9)
+
+    def test_errors_leave_the_transaction_open_and_the_end_rolls_back(self):
+        self.run_sql(0, "CREATE TABLE entry (hit INTEGER PRIMARY KEY)")
+        self.run_sql(1, "BEGIN IMMEDIATE")
+        self.run_sql(1, "INSERT INTO entry VALUES (1)")
+        self.assertEqual(self.run_sql(1, "INSERT INTO entry VALUES (1)").why, {"sqlite": 1555})  # SQLITE_CONSTRAINT_PRIMARYKEY
+        self.assertEqual(self.run_sql(2, "BEGIN IMMEDIATE").why, {"sqlite": 5})  # SQLITE_BUSY
+        self.assertIsInstance(self.run_sql(2, "SELECT X'00'"), t.ServiceError)
+        self.assertEqual(self.run_sql(1, "SELECT count(*) FROM entry")["rows"], [[1]])
+        self.end(1)
+        self.assertEqual(self.run_sql(2, "SELECT count(*) FROM entry")["rows"], [[0]])
+        self.run_sql(2, "BEGIN IMMEDIATE")
+
+    def test_a_cancelled_statement_is_interrupted(self):
+        self.ask(1, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+        self.link.say(t.CANCEL, hit=1, epoch=1)
+        head, frames = self.link.take(t.ERROR)
+        error = t._told(head, *frames)
+        self.assertTrue(error.why == {"sqlite": 9} if error.outcome is Outcome.finished else error.name == "cancelled", error)
+        self.run_sql(1, "SELECT 1")
+
+
 # -- The client. ---------------------------------------------------------------------------------------------------------------
 
 class ClientCase(Case):

@@ -229,7 +229,7 @@ class _Link:
         """Ends the connection and all that lived by it."""
         if self._sock is not None:
             self._poller.unregister(self._monitor), self._sock in self._poller and self._poller.unregister(self._sock)
-            self._sock.disable_monitor(), self._monitor.close(0), self._sock.close(linger)
+            self._sock.disable_monitor(), self._monitor.close(0), self._sock.close(linger if self.welcomed.is_set() else 0)
             self._sock, self._retry_at = None, time.monotonic() + 0.1
             self._out.clear(), self.welcomed.clear()
         self._lost(error)

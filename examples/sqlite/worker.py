@@ -1,0 +1,42 @@
+#!/usr/bin/python3
+"""Database sessions: each hit is one sqlite3 connection, which refuses every other thread than its own.
+
+Usage: worker.py DATABASE [ENDPOINT [SLOTS]]. What it takes and gives is written down in README.md.
+"""
+import json
+import os
+import pathlib
+import sqlite3
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+from troupe import ServiceError, serve, service  # noqa: E402
+
+if not 2 <= len(sys.argv) <= 4:
+    sys.exit(__doc__)
+DATABASE, ENDPOINT, SLOTS = sys.argv[1:] + ["tcp://127.0.0.1:5701", "16"][len(sys.argv) - 2:]
+
+
+@service("sqlite", slots=int(SLOTS))
+class Session:
+    def open(self, session):
+        seconds = session.get("busy_timeout_ms", 5000) / 1000
+        self.db = sqlite3.connect(DATABASE, timeout=seconds, isolation_level=None)  # BEGIN and COMMIT are the client's
+        self.db.execute("PRAGMA journal_mode = WAL")
+
+    def call(self, call):
+        self.db.set_progress_handler(call.cancelled.is_set, 10_000)  # interrupts a statement that was cancelled
+        request, before = json.loads(call.body), self.db.total_changes
+        try:
+            rows = self.db.execute(request["sql"], request.get("args", [])).fetchall()
+        except sqlite3.Error as error:
+            raise ServiceError(str(error), why={"sqlite": getattr(error, "sqlite_errorcode", 0)})
+        return json.dumps({"rows": rows, "changes": self.db.total_changes - before,
+                           "thread": threading.get_native_id(), "pid": os.getpid()})
+
+    def close(self):
+        self.db.close()  # rolls back what was not committed
+
+
+serve(ENDPOINT)
