@@ -9,13 +9,6 @@ import (
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
-var (
-	// ErrNoPeer says that the peer's connection is gone.
-	ErrNoPeer = errors.New("bridge: no such peer: its connection is gone")
-	// ErrPeerSlow says that a peer does not read: its window is used up and its queue is full.
-	ErrPeerSlow = errors.New("bridge: the peer does not read: its window and its queue are full")
-)
-
 // Outbox is where actors on the loop write messages to peers of its ROUTERs. It belongs to the loop's goroutine; all messages of a turn leave in one
 // batch at its end.
 type Outbox struct {
@@ -25,11 +18,11 @@ type Outbox struct {
 	holds []*arena    // arenas with bytes in out
 }
 
-// Send sends a message made here; the bytes are copied. The error is ErrNoPeer or ErrPeerSlow; the message is then not sent.
+// Send sends a message made here; the bytes are copied. The error is wire.ErrNoPeer or wire.ErrPeerSlow; the message is then not sent.
 func (o *Outbox) Send(to wire.Peer, h wire.Header, body ...[]byte) error {
 	p := o.loop.peerByRef(to)
 	if p == nil {
-		return ErrNoPeer
+		return wire.ErrNoPeer
 	}
 	size := wire.HeaderSize
 	for _, b := range body {
@@ -50,7 +43,7 @@ func (o *Outbox) Send(to wire.Peer, h wire.Header, body ...[]byte) error {
 func (o *Outbox) Forward(to wire.Peer, h wire.Header, m *wire.Message) error {
 	p := o.loop.peerByRef(to)
 	if p == nil {
-		return ErrNoPeer
+		return wire.ErrNoPeer
 	}
 	if !p.wait.empty() || !p.window.fits(m.Size) {
 		c := m.Copy()
@@ -98,7 +91,7 @@ func (o *Outbox) queue(p *peer, m *wire.Message) error {
 	control := m.Size <= wire.HeaderSize
 	if limit := int(p.window.size); p.wait.bytes+m.Size > limit && (!control || p.wait.bytes > 2*limit) && !p.wait.empty() {
 		o.overflow(p)
-		return ErrPeerSlow
+		return wire.ErrPeerSlow
 	}
 	p.wait.push(m)
 	o.loop.stats.Waiting.Add(1)

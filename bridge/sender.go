@@ -50,12 +50,12 @@ func (s *Sender) detach() {
 // Send sends a message to the broker; the bytes are copied, header and body are the caller's again. It never blocks.
 func (s *Sender) Send(h *wire.Header, body ...[]byte) error { return s.SendOn(0, h, body...) }
 
-// SendOn is Send on one connection only: when the broker is meanwhile another peer, the message is not sent and the error is ErrNoPeer.
+// SendOn is Send on one connection only: when the broker is meanwhile another peer, the message is not sent and the error is wire.ErrNoPeer.
 func (s *Sender) SendOn(peer wire.Peer, h *wire.Header, body ...[]byte) error {
 	s.mu.Lock()
 	if s.sock == nil || (peer != 0 && peer != s.peer) {
 		s.mu.Unlock()
-		return ErrNoPeer
+		return wire.ErrNoPeer
 	}
 	first := s.out.Len() == 0
 	i := s.out.Add(s.sock, nil, true)

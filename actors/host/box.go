@@ -127,6 +127,7 @@ func (b *Box) TryPost(message any) error {
 		b.mu.Unlock()
 		return err
 	}
+	hold(message)
 	b.user.push(message)
 	b.unlockAndWake()
 	return nil

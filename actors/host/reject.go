@@ -66,6 +66,6 @@ func (b *Box) tell(message any, reason error) {
 	case b.cfg.OnReject != nil:
 		b.cfg.OnReject(nil, message, reason)
 	case known:
-		who.ActorSystem().DeadLetter.SendUserMessage(who.Self(), message)
+		who.ActorSystem().DeadLetter.SendUserMessage(who.Self(), owned(message))
 	}
 }

@@ -41,10 +41,12 @@ func (b *Box) turn() {
 		switch what {
 		case handleUser:
 			b.invoker.InvokeUserMessage(message)
+			letGo(message)
 		case handleSystem:
 			b.invokeSystem(message)
 		case rejectUser:
 			b.tell(message, errStoppedWith)
+			letGo(message)
 		default:
 			returned = true
 			if what == yield {
@@ -145,6 +147,7 @@ func (b *Box) failed(value, message any) {
 	}
 	b.noticeStop()
 	b.escalate(failure, message)
+	letGo(message)
 	b.dispatcher.Schedule(b.turnFunc)
 }
 

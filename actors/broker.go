@@ -1,0 +1,219 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision"
+)
+
+// brokerActor hosts the machine that knows everybody and sees no call.
+type brokerActor struct {
+	house   *House
+	broker  *machine.Broker
+	timer   Timer
+	workers map[*machine.Worker]*actor.PID
+}
+
+type (
+	tick    struct{} // the time a machine asked for has come
+	hitOver struct {
+		hit    *machine.Hit
+		status wire.Status
+	}
+	// retell is an event for a hit whose actor is not up yet.
+	retell struct {
+		hit   *machine.Hit
+		event any
+	}
+	// asked is an event for a worker whose actor is not up yet.
+	asked struct {
+		worker *machine.Worker
+		event  any
+	}
+	workerUp struct { // a worker's actor is up
+		worker *machine.Worker
+		pid    *actor.PID
+	}
+	dismiss struct{} // a worker's actor is not needed any more
+	crashed struct { // an actor ended with a panic
+		worker bool
+		id     uint64 // handle of the hit, or peer of the worker
+		what   string
+	}
+)
+
+// Administer asks the broker's actor for what ADMIN asks for, within the process. Reply is called on the loop.
+type Administer struct {
+	Request machine.AdminRequest
+	Reply   func(answer any)
+}
+
+// Drain makes the broker take no new hits. Done is called on the loop when the open ones have ended.
+type Drain struct{ Done func() }
+
+// Farewell tells every peer that the broker leaves.
+type Farewell struct{ Done func() }
+
+// Receive is the engine's.
+func (a *brokerActor) Receive(ctx actor.Context) {
+	h := a.house
+	switch m := ctx.Message().(type) {
+	case *wire.Message:
+		a.run(ctx, a.broker.Message(h.now(), m, h.take()))
+	case *hitOver:
+		a.run(ctx, a.broker.Ended(h.now(), m.hit, m.status, h.take()))
+	case *report:
+		a.run(ctx, a.broker.Report(h.now(), m.event, h.take()))
+		a.dismiss(ctx, m.event)
+	case *retell:
+		a.tell(ctx, m.hit, m.event)
+	case *wire.PeerGone:
+		a.run(ctx, a.broker.Lose(h.now(), m, h.take()))
+	case *tick:
+		a.run(ctx, a.broker.Tick(h.now(), h.take()))
+	case *crashed:
+		a.crashed(ctx, m)
+	default:
+		a.rare(ctx)
+	}
+}
+
+func (a *brokerActor) rare(ctx actor.Context) {
+	h := a.house
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		h.broker = ctx.Self()
+		a.timer = h.ports.NewTimer(ctx.Self(), &tick{})
+	case *actor.Stopping:
+		a.timer.Stop()
+	case *workerUp:
+		a.workerUp(ctx, m)
+	case *asked:
+		a.ask(ctx, m.worker, m.event)
+	case *Administer:
+		answer, fx := a.broker.Administer(h.now(), m.Request, h.take())
+		a.run(ctx, fx)
+		m.Reply(answer)
+	case *Drain:
+		h.drained = m.Done
+		a.run(ctx, a.broker.Drain(h.take()))
+	case *Farewell:
+		a.run(ctx, a.broker.Farewell(h.take()))
+		m.Done()
+	case Fault:
+		panic(m.Text)
+	}
+}
+
+func (a *brokerActor) run(ctx actor.Context, fx []machine.Effect) {
+	for i := range fx {
+		a.effect(ctx, &fx[i])
+	}
+	a.house.give(fx)
+	if at := a.broker.Deadline(); at > 0 {
+		a.timer.Set(at)
+	} else {
+		a.timer.Stop()
+	}
+	if a.house.drained != nil && a.broker.Drained() {
+		done := a.house.drained
+		a.house.drained = nil
+		done()
+	}
+}
+
+func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
+	switch e.Kind {
+	case machine.Send:
+		a.house.send(e)
+	case machine.Count:
+		a.house.count(e.Status)
+	case machine.Spawn:
+		e.Msg.Retain() // until begin has been handled
+		ctx.Send(a.house.hits, &supervision.StartTemporary{ID: strconv.FormatUint(e.Hit.Handle, 16),
+			Actor: &hitActor{a.house, e.Hit}, First: &begin{e.Msg, e.Header.Arg}})
+	case machine.Tell:
+		a.tell(ctx, e.Hit, e.Event)
+	case machine.Enroll:
+		a.workers[e.Worker] = nil
+		ctx.Send(a.house.workers, &supervision.StartTemporary{ID: strconv.FormatUint(uint64(e.To), 16),
+			Actor: &workerActor{house: a.house, worker: e.Worker}})
+	case machine.HangUp:
+		a.house.ports.Peers.HangUp(e.To, "crashed", e.Text)
+	case machine.Ask:
+		a.ask(ctx, e.Worker, e.Event)
+	default:
+		panic(fmt.Sprintf("actors: a broker has no effect of kind %d", e.Kind))
+	}
+}
+
+// tell hands an event to a hit's actor; if that is not up yet, the event goes round once more.
+func (a *brokerActor) tell(ctx actor.Context, hit *machine.Hit, event any) {
+	if pid := a.house.ports.Directory.Lookup(hit.Handle); pid != nil {
+		ctx.Send(pid, event)
+		return
+	}
+	if hit.State != machine.Ended {
+		if m, ok := event.(*wire.Message); ok {
+			event = m.Copy()
+		}
+		ctx.Send(ctx.Self(), &retell{hit, event})
+	}
+}
+
+// ask hands an event to a worker's actor; if that is not up yet, the event goes round once more.
+func (a *brokerActor) ask(ctx actor.Context, w *machine.Worker, event any) {
+	pid, known := a.workers[w]
+	switch {
+	case pid != nil:
+		ctx.Send(pid, event)
+	case known:
+		ctx.Send(ctx.Self(), &asked{w, event})
+	}
+}
+
+func (a *brokerActor) workerUp(ctx actor.Context, m *workerUp) {
+	if _, known := a.workers[m.worker]; !known {
+		ctx.Send(m.pid, &dismiss{})
+		return
+	}
+	a.workers[m.worker] = m.pid
+}
+
+// dismiss lets the actor of a lost worker go, after the machine has forgotten its name: no challenge can follow.
+func (a *brokerActor) dismiss(ctx actor.Context, event any) {
+	var w *machine.Worker
+	switch e := event.(type) {
+	case *machine.WorkerDown:
+		w = e.Worker
+	case *machine.Yielded:
+		w = e.Worker
+	default:
+		return
+	}
+	if pid := a.workers[w]; pid != nil {
+		ctx.Send(pid, &dismiss{})
+	}
+	delete(a.workers, w)
+}
+
+// crashed takes the death of a hit's or a worker's actor.
+func (a *brokerActor) crashed(ctx actor.Context, m *crashed) {
+	a.house.ports.Logger.Error("an actor crashed", slog.Bool("worker", m.worker), slog.String("id", strconv.FormatUint(m.id, 16)), slog.String("reason", m.what))
+	if !m.worker {
+		a.run(ctx, a.broker.Crashed(a.house.now(), m.id, m.what, a.house.take()))
+		return
+	}
+	for w := range a.workers {
+		if w.Peer == wire.Peer(m.id) {
+			delete(a.workers, w)
+			a.run(ctx, a.broker.WorkerCrashed(w, m.what, a.house.take()))
+			return
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision"
+)
+
+// hitActor is one hit: every message of the session passes through it, both ways.
+type hitActor struct {
+	house *House
+	hit   *machine.Hit
+}
+
+// begin hands a fresh hit the OPEN it was made for. The message is retained by the sender of begin.
+type begin struct {
+	msg *wire.Message
+	arg uint32
+}
+
+// Fault makes the actor that receives it panic. It exists for tests of what a crash does; nothing on the wire becomes one.
+type Fault struct{ Text string }
+
+// Receive is the engine's.
+func (a *hitActor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *wire.Message:
+		a.run(ctx, a.hit.Message(a.house.now(), m, a.house.take()))
+	case *begin:
+		a.run(ctx, a.hit.Begin(a.house.now(), m.msg, m.arg, a.house.take()))
+		m.msg.Release()
+	case *machine.Lost:
+		a.run(ctx, a.hit.Lose(a.house.now(), m, a.house.take()))
+	case *machine.Kill:
+		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
+	case *actor.Started:
+		a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self())
+	case *actor.Stopping:
+		a.house.ports.Directory.Bind(a.hit.Handle, nil)
+	case Fault:
+		panic(m.Text)
+	}
+}
+
+func (a *hitActor) run(ctx actor.Context, fx []machine.Effect) {
+	for i := 0; i < len(fx); i++ {
+		e := &fx[i]
+		switch e.Kind {
+		case machine.Send:
+			a.house.send(e)
+		case machine.Forward:
+			if err := a.house.ports.Outbox.Forward(e.To, e.Header, e.Msg); err != nil {
+				fx = a.undelivered(e, err, fx)
+			}
+		case machine.Over:
+			a.house.ports.Directory.Bind(a.hit.Handle, nil)
+			ctx.Send(a.house.broker, &hitOver{e.Hit, e.Status})
+			supervision.Exit(ctx, supervision.Normal{})
+		case machine.Count:
+			a.house.count(e.Status)
+		default:
+			panic(fmt.Sprintf("actors: a hit has no effect of kind %d", e.Kind))
+		}
+	}
+	a.house.give(fx)
+}
+
+// undelivered tells the machine that a call did not reach the worker. What does not reach the client is told by the loss of its connection.
+func (a *hitActor) undelivered(e *machine.Effect, err error, fx []machine.Effect) []machine.Effect {
+	if e.To != a.hit.Worker || (e.Header.Type != wire.Call && e.Header.Type != wire.Begin) {
+		return fx
+	}
+	u := machine.Undelivered{Msg: e.Msg, Status: wire.WorkerGone, Cause: err}
+	if errors.Is(err, wire.ErrPeerSlow) {
+		u.Status = wire.PeerSlow
+	}
+	return a.hit.Undeliver(u, fx)
+}

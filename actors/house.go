@@ -1,0 +1,62 @@
+package actors
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// House is what the actors of one broker share. It belongs to the loop they live on.
+type House struct {
+	ports   Ports
+	system  *actor.ActorSystem
+	broker  *actor.PID
+	hits    *actor.PID // supervisor of hits
+	workers *actor.PID // supervisor of workers
+	refused [wire.Statuses]atomic.Uint64
+	fx      []machine.Effect // scratch, in use only within one step
+	drained func()
+}
+
+// Refused returns how many messages the broker's actors refused for this reason. It is safe for use from any goroutine.
+func (h *House) Refused(s wire.Status) uint64 {
+	if int(s) < len(h.refused) {
+		return h.refused[s].Load()
+	}
+	return 0
+}
+
+func (h *House) count(s wire.Status) {
+	if int(s) < len(h.refused) {
+		h.refused[s].Add(1)
+	}
+}
+
+// take lends the scratch slice for the effects of one step. A nested step gets a slice of its own.
+func (h *House) take() []machine.Effect {
+	fx := h.fx
+	h.fx = nil
+	return fx[:0]
+}
+
+// give takes the scratch back, emptied so that it keeps nothing alive.
+func (h *House) give(fx []machine.Effect) {
+	clear(fx)
+	if cap(fx) <= 256 {
+		h.fx = fx
+	}
+}
+
+func (h *House) now() time.Duration { return h.ports.Now() }
+
+// send carries out a Send effect. A peer that cannot be told is reported by the bridge, so the error says nothing new.
+func (h *House) send(e *machine.Effect) {
+	frames := e.Frames[:]
+	for len(frames) > 0 && frames[len(frames)-1] == nil {
+		frames = frames[:len(frames)-1]
+	}
+	_ = h.ports.Outbox.Send(e.To, e.Header, frames...)
+}

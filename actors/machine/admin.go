@@ -1,0 +1,193 @@
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// AdminRequest is the JSON frame of ADMIN.
+type AdminRequest struct {
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list
+	Hit   string `json:"hit,omitempty"`   // hex handle
+	After string `json:"after,omitempty"` // hex handle that the page starts behind
+	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
+	By    string `json:"by,omitempty"`    // who asks, for the why-record
+}
+
+// HitRow is one hit in a listing.
+type HitRow struct {
+	Hit     string `json:"hit"`
+	Actor   string `json:"actor"`
+	Service string `json:"service"`
+	Label   string `json:"label,omitempty"`
+	State   string `json:"state"`
+	Worker  string `json:"worker"`
+	Host    string `json:"host"`
+	PID     int    `json:"pid"`
+	Thread  uint32 `json:"thread"`
+	Calls   uint32 `json:"calls"`
+	Waiting uint32 `json:"calls_under_way"`
+	AgeMS   int64  `json:"age_ms"`
+	Client  string `json:"client,omitempty"`
+}
+
+// WorkerRow is one worker in a listing.
+type WorkerRow struct {
+	Name     string   `json:"worker"`
+	State    string   `json:"state"`
+	Host     string   `json:"host"`
+	PID      int      `json:"pid"`
+	Lang     string   `json:"lang"`
+	Threads  string   `json:"threads"`
+	Services []string `json:"services"`
+	Slots    int      `json:"slots"`
+	Used     int      `json:"used"`
+	Served   uint64   `json:"hits_served"`
+	AgeMS    int64    `json:"age_ms"`
+}
+
+// ServiceRow is one service in a status.
+type ServiceRow struct {
+	Name    string `json:"service"`
+	Workers int    `json:"workers"`
+	Slots   int    `json:"slots"`
+	Used    int    `json:"used"`
+	Waiting int    `json:"waiting"`
+}
+
+// StatusReport is the answer to status.
+type StatusReport struct {
+	Broker      string            `json:"broker"`
+	Incarnation string            `json:"incarnation"`
+	UpMS        int64             `json:"up_ms"`
+	Draining    bool              `json:"draining"`
+	Clients     int               `json:"clients"`
+	Workers     int               `json:"workers"`
+	Hits        int               `json:"hits"`
+	Services    []ServiceRow      `json:"services"`
+	Totals      Totals            `json:"totals"`
+	Counters    map[string]uint64 `json:"counters,omitempty"` // from BrokerConfig.Counters
+}
+
+// ActorName is set by the host: the name of a hit's actor.
+type ActorName func(handle uint64) string
+
+const maxPage = 1000
+
+// admin answers ADMIN with REPORT.
+func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if !b.cfg.Admin {
+		return refuse(fx, m, wire.Refused, "ADMIN is off at this broker: start it with --admin")
+	}
+	var r AdminRequest
+	if err := json.Unmarshal(m.Frame(0), &r); err != nil {
+		return refuse(fx, m, wire.BadFrame, "ADMIN: the JSON frame cannot be read: %v", err)
+	}
+	answer, fx := b.Administer(now, r, fx)
+	return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(answer)))
+}
+
+// Administer carries out a request and returns what the report says.
+func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any, []Effect) {
+	switch r.Cmd {
+	case "status":
+		return b.Status(now), fx
+	case "hit.list":
+		return b.listHits(now, r), fx
+	case "worker.list":
+		return map[string]any{"workers": b.listWorkers(now)}, fx
+	case "hit.kill":
+		return b.kill(r, fx)
+	}
+	return fail("unknown command %q: status, hit.list, hit.kill and worker.list are known", r.Cmd), fx
+}
+
+func fail(format string, args ...any) map[string]string {
+	return map[string]string{"error": fmt.Sprintf(format, args...)}
+}
+
+// Status returns the broker's figures.
+func (b *Broker) Status(now time.Duration) StatusReport {
+	r := StatusReport{Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, UpMS: now.Milliseconds(), Draining: b.draining,
+		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{}}
+	rows := make(map[*service]*ServiceRow)
+	for _, s := range b.services {
+		rows[s] = &ServiceRow{Name: s.name, Waiting: s.queue.n}
+	}
+	for _, w := range b.workers {
+		for _, s := range w.services {
+			row := rows[s]
+			row.Workers++
+			row.Slots += w.Load.Slots
+			row.Used += w.Load.Used
+		}
+	}
+	for _, row := range rows {
+		r.Services = append(r.Services, *row)
+	}
+	if b.cfg.Counters != nil {
+		r.Counters = b.cfg.Counters()
+	}
+	slices.SortFunc(r.Services, func(x, y ServiceRow) int { return strings.Compare(x.Name, y.Name) })
+	return r
+}
+
+func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
+	at := b.all.first
+	if r.After != "" {
+		after, err := strconv.ParseUint(r.After, 16, 64)
+		h := b.byHandle[after]
+		if err != nil || h == nil {
+			return fail("after: no hit has the handle %q: start without it", r.After)
+		}
+		at = h.links[ofAll].next
+	}
+	limit := r.Limit
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	rows := []HitRow{}
+	for ; at != nil && len(rows) < limit; at = at.links[ofAll].next {
+		rows = append(rows, b.hitRow(now, at))
+	}
+	return map[string]any{"hits": rows, "total": b.all.n, "more": at != nil}
+}
+
+func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
+	row := HitRow{Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
+		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
+		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name}
+	if b.cfg.ActorName != nil {
+		row.Actor = b.cfg.ActorName(h.Handle)
+	}
+	return row
+}
+
+func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
+	rows := []WorkerRow{}
+	for _, w := range b.workers {
+		rows = append(rows, WorkerRow{Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds()})
+	}
+	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })
+	return rows
+}
+
+func (b *Broker) kill(r AdminRequest, fx []Effect) (any, []Effect) {
+	handle, err := strconv.ParseUint(r.Hit, 16, 64)
+	h := b.byHandle[handle]
+	if err != nil || h == nil || h.State == Ended {
+		return fail("no hit has the handle %q: see `troupe hit list`", r.Hit), fx
+	}
+	by := r.By
+	if by == "" {
+		by = "hit kill"
+	}
+	return map[string]any{"killed": r.Hit}, append(fx, Effect{Kind: Tell, Hit: h, Event: &Kill{By: by}})
+}

@@ -1,0 +1,201 @@
+package machine
+
+import (
+	"container/heap"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// open gives a hit to the least busy worker, or lets it wait, or refuses it.
+func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	c := b.clients[m.From]
+	switch {
+	case c == nil:
+		return refuse(fx, m, wire.NotRegistered, "OPEN after BYE: say HELLO first")
+	case !m.Header.Flags.Has(wire.Ref):
+		return refuse(fx, m, wire.BadFlag, "OPEN without the flag ref: put a reference of your own into the hit field and set ref")
+	case b.draining:
+		return refuse(fx, m, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later")
+	}
+	name, err := "", error(nil)
+	if options := m.Frame(1); len(options) > 0 {
+		if name, err = label(options); err != nil {
+			return refuse(fx, m, wire.BadFrame, "%v", err)
+		}
+	}
+	s := b.services[string(m.Frame(0))]
+	if s == nil || !s.offered {
+		return b.openUnknown(now, c, m, fx)
+	}
+	if s.queue.n == 0 {
+		if e, ok := s.workers.Choose(); ok {
+			return b.assign(now, s, e.Worker, c, m, name, m.Header.Arg, fx)
+		}
+	}
+	return b.enqueue(now, s, c, m, fx)
+}
+
+// openUnknown lets the first OPENs after a start wait for workers that have yet to register, and refuses later ones.
+func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx []Effect) []Effect {
+	name := m.Frame(0)
+	if err := wire.CheckService(name); err != nil {
+		return refuse(fx, m, wire.BadFrame, "%v", err)
+	}
+	if now >= b.cfg.Grace {
+		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
+	}
+	return b.enqueue(now, b.service(string(name)), c, m, fx)
+}
+
+// offered lists some services in words.
+func (b *Broker) offered() string {
+	var names []string
+	for n, s := range b.services {
+		if s.offered {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return "no worker has registered yet"
+	}
+	if len(names) > 8 {
+		return fmt.Sprintf("offered: %s and %d more", strings.Join(names[:8], ", "), len(names)-8)
+	}
+	return "offered: " + strings.Join(names, ", ")
+}
+
+func (b *Broker) service(name string) *service {
+	s := b.services[name]
+	if s == nil {
+		s = &service{name: name}
+		b.services[name] = s
+	}
+	return s
+}
+
+// enqueue lets an OPEN wait for a slot.
+func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Message, fx []Effect) []Effect {
+	if s.queue.n >= b.cfg.MaxQueue {
+		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy and %d hits wait, the limit is %d (the broker's --max-queue): try again later, or start more workers",
+			b.slots(s), s.name, s.queue.n, b.cfg.MaxQueue)
+	}
+	wait := b.cfg.MaxWait
+	if arg := m.Header.Arg; arg > 0 {
+		wait = min(wait, time.Duration(arg)*time.Millisecond)
+	}
+	b.arrivals++
+	b.totals.Queued++
+	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, deadline: now + wait, index: -1}
+	s.queue.push(w)
+	heap.Push(&b.waiting, w)
+	return fx
+}
+
+func (b *Broker) slots(s *service) int {
+	n := 0
+	for _, w := range b.workers {
+		for _, x := range w.services {
+			if x == s {
+				n += w.Load.Slots
+			}
+		}
+	}
+	return n
+}
+
+func (b *Broker) unqueue(w *waiter) {
+	w.service.queue.remove(w)
+	b.waiting.drop(w)
+}
+
+// assign makes the hit. arg is what is left of its deadline in ms, 0 for none.
+func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, label string, arg uint32, fx []Effect) []Effect {
+	handle := b.ports.Reserve()
+	if handle == 0 {
+		return refuse(fx, m, wire.QueueFull, "the broker holds as many hits as it has handles: close some")
+	}
+	w.Load.Used++
+	w.Served++
+	w.fix()
+	b.epoch++
+	if b.epoch == 0 {
+		b.epoch = 1
+	}
+	h := &Hit{Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
+		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w}
+	b.byHandle[handle] = h
+	b.all.add(h)
+	c.hits.add(h)
+	w.hits.add(h)
+	b.totals.Opened++
+	return append(fx, Effect{Kind: Spawn, Hit: h, Msg: m, Header: wire.Header{Arg: arg}})
+}
+
+// slotFree gives the worker's free slot to whoever waits longest for one of its services.
+func (b *Broker) slotFree(now time.Duration, w *Worker, fx []Effect) []Effect {
+	if w == nil {
+		return fx
+	}
+	w.Load.Used = max(w.Load.Used-1, 0)
+	w.fix()
+	return b.serve(now, w, fx)
+}
+
+func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
+	for w.Load.Free() > 0 {
+		var next *waiter
+		for _, s := range w.services {
+			if x := s.queue.peek(); x != nil && (next == nil || x.order < next.order) {
+				next = x
+			}
+		}
+		if next == nil {
+			return fx
+		}
+		e, ok := next.service.workers.Choose()
+		if !ok {
+			return fx
+		}
+		b.unqueue(next)
+		fx = b.assignWaiter(now, next, e.Worker, fx)
+	}
+	return fx
+}
+
+func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Effect) []Effect {
+	name, _ := label(w.msg.Frame(1)) // judged on arrival
+	arg := uint32(0)
+	if w.msg.Header.Arg > 0 {
+		left := min((w.deadline - now).Milliseconds(), math.MaxUint32)
+		arg = uint32(max(left, 1))
+	}
+	return b.assign(now, w.service, to, w.client, w.msg, name, arg, fx)
+}
+
+// Deadline says when Tick wants to be called, 0 for never.
+func (b *Broker) Deadline() time.Duration {
+	if len(b.waiting) == 0 {
+		return 0
+	}
+	return b.waiting[0].deadline
+}
+
+// Tick refuses what has waited too long.
+func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
+	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
+		w := b.waiting[0]
+		b.unqueue(w)
+		b.totals.Expired++
+		s, text := wire.Expired, fmt.Sprintf("no slot of service %q was free in time: %d slots, %d more hits wait: allow more time, or start more workers",
+			w.service.name, b.slots(w.service), w.service.queue.n)
+		if !w.service.offered {
+			s, text = wire.UnknownService, fmt.Sprintf("no worker has offered the service %q (%s): start one, or correct the name", w.service.name, b.offered())
+		}
+		fx = b.failOpen(w.msg, s, text, fx)
+	}
+	return fx
+}

@@ -1,0 +1,71 @@
+package machine
+
+import (
+	"fmt"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// Kind says what a host has to do.
+type Kind uint8
+
+// The effects of machines.
+const (
+	Send    Kind = iota + 1 // send Header with Frames to To
+	Forward                 // send the frames of Msg under Header to To
+	Spawn                   // start the actor of Hit and hand it Msg, its OPEN
+	Tell                    // hand Event to the hit with this handle
+	Over                    // the hit has ended: tell the broker, free the handle, stop
+	Enroll                  // start the actor of Worker for peer To
+	Ask                     // hand Event to the actor of Worker
+	Report                  // hand Event to the broker
+	HangUp                  // end the connection of To; Text says why
+	Count                   // count a refusal of this Status
+)
+
+// Effect is one thing a host has to do. Which fields mean something depends on Kind.
+type Effect struct {
+	Kind   Kind
+	To     wire.Peer
+	Header wire.Header
+	Msg    *wire.Message
+	Frames [2][]byte // nil frames at the end are left out
+	Hit    *Hit
+	Worker *Worker
+	Event  any
+	Text   string
+	Status wire.Status
+}
+
+// send is an effect with a header and one or two frames.
+func send(to wire.Peer, h wire.Header, frames ...[]byte) Effect {
+	e := Effect{Kind: Send, To: to, Header: h}
+	copy(e.Frames[:], frames)
+	return e
+}
+
+// refuse answers a message with an ERROR, and counts it. The outcome is never started.
+func refuse(fx []Effect, m *wire.Message, s wire.Status, format string, args ...any) []Effect {
+	h := m.Header
+	flags := h.Flags & wire.Ref
+	if h.Type == wire.Open {
+		flags |= h.Flags & wire.Last
+	}
+	e := wire.Header{Type: wire.Error, Flags: flags, Status: s, Hit: h.Hit, Epoch: h.Epoch, Seq: h.Seq, Arg: uint32(wire.NeverStarted)}
+	fx = append(fx, Effect{Kind: Count, Status: s})
+	if h.Type == wire.Error {
+		return fx
+	}
+	return append(fx, send(m.From, e, []byte(fmt.Sprintf(format, args...))))
+}
+
+// Why is the record behind a negative verdict (first form: detector, what was measured, what was done, the knob).
+type Why struct {
+	Verdict  string `json:"verdict"`  // GONE, SAID-ERROR, KILLED, CRASHED
+	Detector string `json:"detector"` // which instrument saw it
+	Measured string `json:"measured"` // in words, with values
+	Done     string `json:"done"`     // what the broker did
+	Knob     string `json:"knob,omitempty"`
+	Worker   string `json:"worker,omitempty"`
+	AgeMS    int64  `json:"age_ms"` // how long the hit had lived
+}

@@ -1,0 +1,136 @@
+package machine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/troupe-mq/troupe/actors/schedule"
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// ready registers a worker. A name that is taken is fought over first.
+func (b *Broker) ready(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	info, err := wire.ParseReady(m.Frame(0))
+	if err != nil {
+		return refuse(fx, m, wire.BadFrame, "%v", err)
+	}
+	if b.draining {
+		return refuse(fx, m, wire.Draining, "the broker takes no workers, it is about to stop: register with another one, or later")
+	}
+	if old := b.names[b.nameOf(&info)]; old != nil && old.Peer != m.From {
+		return append(fx, Effect{Kind: Ask, Worker: old, Event: &Challenge{Rival: m.Copy()}})
+	}
+	return b.enroll(now, m.From, info, fx)
+}
+
+// nameOf names workers that have not named themselves.
+func (b *Broker) nameOf(info *wire.ReadyInfo) string {
+	if info.Name == "" {
+		b.unnamed++
+		info.Name = fmt.Sprintf("%s-%d", info.Host, info.PID)
+		if info.Host == "" || info.PID == 0 {
+			info.Name = fmt.Sprintf("worker-%d", b.unnamed)
+		}
+	}
+	return info.Name
+}
+
+func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, fx []Effect) []Effect {
+	w := &Worker{Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker},
+		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names)}
+	w.welcome = b.welcome(peer, info.Window, info.Name)
+	b.workers[peer] = w
+	b.names[w.Name] = w
+	for _, name := range info.Services {
+		if w.names[name] != nil {
+			continue
+		}
+		s := b.service(name)
+		s.offered = true
+		w.names[name] = &Names{Service: name, Worker: w.Name}
+		w.services = append(w.services, s)
+		w.entries = append(w.entries, s.workers.Add(w, &w.Load))
+	}
+	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
+	return b.serve(now, w, fx)
+}
+
+// fix tells all queues the worker is in that its load has changed.
+func (w *Worker) fix() {
+	for i, e := range w.entries {
+		w.services[i].workers.Fix(e)
+	}
+}
+
+// withdraw takes the worker out of all queues.
+func (w *Worker) withdraw() {
+	for i, e := range w.entries {
+		w.services[i].workers.Remove(e)
+	}
+	w.entries = nil
+	w.Load.Closed = true
+}
+
+// Report takes what a worker's machine reports.
+func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
+	switch e := event.(type) {
+	case *WorkerDown:
+		return b.down(e.Worker, e.Why, fx)
+	case *WorkerLeaves:
+		e.Worker.withdraw()
+		e.Worker.services = nil
+		return fx
+	case *SlotFreed:
+		return b.slotFree(now, e.Worker, fx)
+	case *Orphaned:
+		return b.orphaned(now, e, fx)
+	case *Confirmed:
+		return refuse(fx, e.Rival, wire.NameTaken, "a living worker is named %q already (pid %d on %s): give this one another name",
+			e.Worker.Name, e.Worker.Info.PID, e.Worker.Info.Host)
+	case *Yielded:
+		fx = b.down(e.Worker, e.Why, fx)
+		return b.ready(now, e.Rival, fx)
+	}
+	panic(fmt.Sprintf("machine: a worker reported a %T", event))
+}
+
+// down takes the loss of a worker: its hits are told, and nobody waits for its slots.
+func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
+	if b.workers[w.Peer] != w {
+		return fx
+	}
+	delete(b.workers, w.Peer)
+	if b.names[w.Name] == w {
+		delete(b.names, w.Name)
+	}
+	w.withdraw()
+	w.services = nil
+	if w.hits.n > 0 || w.State != Leaving {
+		b.totals.Lost++
+	}
+	w.hits.each(func(h *Hit) {
+		if h.State == Ended { // its actor crashed, and nobody will end it now
+			b.forget(h)
+			return
+		}
+		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why}})
+	})
+	return fx
+}
+
+// orphaned frees the slot of a hit whose actor crashed.
+func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect {
+	h := b.byHandle[e.Handle]
+	if h == nil || h.worker != e.Worker || h.State != Ended {
+		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
+	}
+	b.forget(h)
+	return b.slotFree(now, e.Worker, fx)
+}
+
+// WorkerCrashed takes the death of a worker's actor: it is the loss of that worker.
+func (b *Broker) WorkerCrashed(w *Worker, what string, fx []Effect) []Effect {
+	w.State = Gone
+	fx = b.down(w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
+	return append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
+}

@@ -1,0 +1,100 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// call passes a call on to the worker.
+func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.LastSeq != 0 {
+		return refuse(fx, m, wire.IsClosed, "hit %x closes after call %d: open another one", h.Handle, h.LastSeq)
+	}
+	if m.Header.Seq != h.Accepted+1 {
+		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: %d is next: number calls one by one", m.Header.Seq, h.Handle, h.Accepted+1)
+	}
+	if under := h.Accepted - h.Answered; under >= h.limits.Calls {
+		return refuse(fx, m, wire.QueueFull, "hit %x has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers",
+			h.Handle, under, h.limits.Calls)
+	}
+	h.Accepted = m.Header.Seq
+	head := h.toWorker(wire.Call, m.Header.Seq)
+	head.Arg = m.Header.Arg
+	if m.Header.Flags.Has(wire.Last) {
+		h.LastSeq = m.Header.Seq
+		head.Flags = wire.Last
+	}
+	return append(fx, Effect{Kind: Forward, To: h.Worker, Header: head, Msg: m})
+}
+
+// earlyCall refuses a call before OPENED: the client cannot know the handle yet.
+func (h *Hit) earlyCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	return refuse(fx, m, wire.BadSeq, "hit %x is not open yet: wait for OPENED", h.Handle)
+}
+
+// lateCall refuses a call of a hit that closes or has ended.
+func (h *Hit) lateCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	return refuse(fx, m, wire.IsClosed, "hit %x is %v: open another one", h.Handle, h.State)
+}
+
+// Undeliver takes back a call that could not be passed on; its seq is free again.
+func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
+	m := u.Msg
+	if m.Header.Type == wire.Open {
+		// The worker's loss is about to be told; a slow worker gets no new hits it cannot hear of.
+		text := "worker " + h.names.Worker + " cannot be told of the hit: " + u.Cause.Error() + ": open it again"
+		fx = append(fx, Effect{Kind: Count, Status: u.Status})
+		return h.over(u.Status, h.failOpen(u.Status, wire.NeverStarted, []byte(text), nil, fx))
+	}
+	if h.Accepted == m.Header.Seq {
+		h.Accepted--
+		h.LastSeq = 0
+	}
+	return refuse(fx, m, u.Status, "worker %s cannot be told of call %d: %v: try again later, or send less at once",
+		h.names.Worker, m.Header.Seq, u.Cause)
+}
+
+// passCancel passes a cancellation on: 0 cancels all calls.
+func (h *Hit) passCancel(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if m.Header.Seq != 0 && m.Header.Seq <= h.Answered {
+		return fx
+	}
+	return append(fx, send(h.Worker, h.toWorker(wire.Cancel, m.Header.Seq)))
+}
+
+// close begins the orderly end: the worker runs what waits, closes the session and answers ENDED.
+func (h *Hit) close(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
+	if h.LastSeq != 0 {
+		return fx
+	}
+	return h.end(wire.OK, false, fx)
+}
+
+// closeOpening ends a hit whose OPENED is not here yet; the client speaks by reference.
+func (h *Hit) closeOpening(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
+	return h.end(wire.Cancelled, true, fx)
+}
+
+// end asks the worker to end the session; with cancel its calls are cancelled first. A one-shot ends with its answer anyway.
+func (h *Hit) end(reason wire.Status, cancel bool, fx []Effect) []Effect {
+	if cancel {
+		fx = append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)))
+	}
+	if h.OneShot {
+		return fx
+	}
+	if h.State == Opening || h.State == Open {
+		if h.LastSeq == 0 {
+			fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
+		}
+		if h.State == Opening && reason == wire.OK {
+			reason = wire.Cancelled
+		}
+		h.reason = reason
+		h.State = Closing
+	}
+	return fx
+}
+
+func (h *Hit) ignore(_ time.Duration, _ *wire.Message, fx []Effect) []Effect { return fx }

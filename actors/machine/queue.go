@@ -1,0 +1,100 @@
+package machine
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// waiter is an OPEN that waits for a slot. Its message owns its bytes.
+type waiter struct {
+	msg      *wire.Message
+	client   *client
+	service  *service
+	order    uint64 // of arrival at the broker
+	deadline time.Duration
+	index    int  // in the heap of deadlines, -1 when out
+	gone     bool // taken out of the middle of its queue; skipped when its turn comes
+}
+
+// queue holds the waiters of one service in order of arrival.
+type queue struct {
+	items []*waiter
+	head  int
+	n     int // those not gone
+}
+
+func (q *queue) push(w *waiter) {
+	q.items = append(q.items, w)
+	q.n++
+}
+
+// peek returns the first waiter, nil if none waits.
+func (q *queue) peek() *waiter {
+	for q.head < len(q.items) && q.items[q.head].gone {
+		q.items[q.head] = nil
+		q.head++
+	}
+	if q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+		return nil
+	}
+	if q.head > 1024 && q.head > len(q.items)/2 {
+		q.items = append([]*waiter(nil), q.items[q.head:]...)
+		q.head = 0
+	}
+	return q.items[q.head]
+}
+
+// remove takes a waiter out, wherever it stands.
+func (q *queue) remove(w *waiter) {
+	if !w.gone {
+		w.gone = true
+		q.n--
+	}
+}
+
+// each calls f for all that wait; f may remove.
+func (q *queue) each(f func(*waiter)) {
+	for _, w := range q.items[q.head:] {
+		if w != nil && !w.gone {
+			f(w)
+		}
+	}
+}
+
+// deadlines is a heap of all waiters of the broker.
+type deadlines []*waiter
+
+// Len is heap.Interface's.
+func (d deadlines) Len() int { return len(d) }
+
+// Less is heap.Interface's.
+func (d deadlines) Less(i, j int) bool { return d[i].deadline < d[j].deadline }
+
+// Swap is heap.Interface's.
+func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i]; d[i].index, d[j].index = i, j }
+
+// Push is heap.Interface's.
+func (d *deadlines) Push(x any) {
+	w := x.(*waiter)
+	w.index = len(*d)
+	*d = append(*d, w)
+}
+
+// Pop is heap.Interface's.
+func (d *deadlines) Pop() any {
+	n := len(*d) - 1
+	w := (*d)[n]
+	(*d)[n] = nil
+	*d = (*d)[:n]
+	w.index = -1
+	return w
+}
+
+func (d *deadlines) drop(w *waiter) {
+	if w.index >= 0 {
+		heap.Remove(d, w.index)
+	}
+}

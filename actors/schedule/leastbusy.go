@@ -1,0 +1,108 @@
+package schedule
+
+import "container/heap"
+
+// Load is what a policy knows of a worker: Used of Slots are taken. It is embedded in the worker's record.
+type Load struct {
+	Used, Slots int
+	Closed      bool // takes no new hits
+}
+
+// Free returns how many more hits the worker takes.
+func (l *Load) Free() int {
+	if l.Closed {
+		return 0
+	}
+	return max(l.Slots-l.Used, 0)
+}
+
+// LeastBusy chooses the worker with the smallest share of its slots taken, among equals the one whose turn is longest past.
+// Add, Remove, Fix and Choose are O(log n). The zero value is an empty queue; it is not safe for concurrent use.
+type LeastBusy[W any] struct {
+	q       ranked[W]
+	choices uint64
+}
+
+// Entry is a worker's place in one LeastBusy queue; a worker that offers several services has one in each.
+type Entry[W any] struct {
+	Worker W
+	load   *Load
+	index  int
+	last   uint64
+}
+
+// Add puts a worker into the queue.
+func (p *LeastBusy[W]) Add(w W, l *Load) *Entry[W] {
+	e := &Entry[W]{Worker: w, load: l}
+	heap.Push(&p.q, e)
+	return e
+}
+
+// Remove takes a worker out of the queue. Removing twice does nothing.
+func (p *LeastBusy[W]) Remove(e *Entry[W]) {
+	if e.index >= 0 {
+		heap.Remove(&p.q, e.index)
+	}
+}
+
+// Fix tells the queue that the worker's load has changed.
+func (p *LeastBusy[W]) Fix(e *Entry[W]) {
+	if e.index >= 0 {
+		heap.Fix(&p.q, e.index)
+	}
+}
+
+// Len returns how many workers are in the queue.
+func (p *LeastBusy[W]) Len() int { return len(p.q) }
+
+// Choose returns the worker for the next hit, and false when no slot is free. The caller counts the slot and calls Fix.
+func (p *LeastBusy[W]) Choose() (*Entry[W], bool) {
+	if len(p.q) == 0 || p.q[0].load.Free() == 0 {
+		return nil, false
+	}
+	e := p.q[0]
+	p.choices++
+	e.last = p.choices
+	return e, true
+}
+
+type ranked[W any] []*Entry[W]
+
+// Len is heap.Interface's.
+func (q ranked[W]) Len() int { return len(q) }
+
+// Less is heap.Interface's: those with a free slot first, then the smaller share, then the longest waiting.
+func (q ranked[W]) Less(i, j int) bool {
+	a, b := q[i], q[j]
+	if fa, fb := a.load.Free() > 0, b.load.Free() > 0; fa != fb {
+		return fa
+	}
+	// Used/Slots compared without division.
+	if x, y := a.load.Used*b.load.Slots, b.load.Used*a.load.Slots; x != y {
+		return x < y
+	}
+	return a.last < b.last
+}
+
+// Swap is heap.Interface's.
+func (q ranked[W]) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push is heap.Interface's.
+func (q *ranked[W]) Push(x any) {
+	e := x.(*Entry[W])
+	e.index = len(*q)
+	*q = append(*q, e)
+}
+
+// Pop is heap.Interface's.
+func (q *ranked[W]) Pop() any {
+	n := len(*q) - 1
+	e := (*q)[n]
+	(*q)[n] = nil
+	*q = (*q)[:n]
+	e.index = -1
+	return e
+}

@@ -1,0 +1,98 @@
+package actors
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/host"
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision"
+	"github.com/troupe-mq/troupe/supervision/restart"
+)
+
+// NewHouse returns the house of one broker, still empty. The dispatcher is the loop's: all actors of the house live on it.
+func NewHouse(system *actor.ActorSystem, ports Ports) *House {
+	return &House{ports: ports, system: system}
+}
+
+// Names of the children of a broker's tree.
+const (
+	HitsChild    = "hits"
+	WorkersChild = "workers"
+	BrokerChild  = "broker"
+)
+
+// Spec returns the tree of a broker:
+//
+//	broker tree (one for one, no restart: the death of the broker's actor ends the tree, its parent starts afresh)
+//	+-- hits       dynamic, temporary: a crash fails exactly that hit
+//	+-- workers    dynamic, temporary: a crash is the loss of that worker
+//	+-- broker     the one that gives hits to workers
+func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dispatcher, stop time.Duration) supervision.Spec {
+	clock := func() int64 { return int64(h.ports.Now()) }
+	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock}))}
+	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Clock: clock, OnReject: h.rejected}))}
+	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Children: []supervision.ChildSpec{
+		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.exited(false), Shutdown: stop}),
+		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.exited(true), Shutdown: stop}),
+		{ID: BrokerChild, Restart: supervision.Temporary, Start: func() actor.Actor {
+			return &brokerActor{house: h, broker: machine.NewBroker(cfg, ports{h}), workers: make(map[*machine.Worker]*actor.PID)}
+		}},
+	}}
+}
+
+// Adopt tells the house where its supervisors are, from the listing of the started tree, and returns the PID of the broker's actor.
+// It must be called on the loop, before any endpoint is opened.
+func (h *House) Adopt(tree supervision.Status) (*actor.PID, error) {
+	for _, c := range tree.Children {
+		switch c.ID {
+		case HitsChild:
+			h.hits = c.PID
+		case WorkersChild:
+			h.workers = c.PID
+		}
+	}
+	if h.hits == nil || h.workers == nil || h.broker == nil {
+		return nil, fmt.Errorf("actors: the tree has no %s, %s and %s: start it by House.Spec", HitsChild, WorkersChild, BrokerChild)
+	}
+	return h.broker, nil
+}
+
+// exited reports crashes to the broker. Those who were done have said so themselves.
+func (h *House) exited(worker bool) func(supervision.Exited) {
+	return func(e supervision.Exited) {
+		if e.Reason.Class() == restart.Normal || h.broker == nil {
+			return
+		}
+		if id, err := strconv.ParseUint(e.ID, 16, 64); err == nil {
+			h.system.Root.Send(h.broker, &crashed{worker, id, e.Reason.Error()})
+		}
+	}
+}
+
+// rejected answers calls that found the hit's mailbox full, or the hit over.
+func (h *House) rejected(_ *actor.PID, message any, reason error) {
+	m, ok := message.(*wire.Message)
+	if !ok {
+		if b, ok := message.(*begin); ok {
+			b.msg.Release()
+		}
+		return
+	}
+	h.count(wire.QueueFull)
+	if m.Header.Type != wire.Call {
+		return
+	}
+	head := wire.Header{Type: wire.Error, Status: wire.QueueFull, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
+	_ = h.ports.Outbox.Send(m.From, head, []byte("the hit takes no more calls at once: "+reason.Error()))
+}
+
+// ports are what the broker's machine needs while it decides.
+type ports struct{ h *House }
+
+func (p ports) Reserve() uint64                          { return p.h.ports.Directory.Reserve() }
+func (p ports) Free(handle uint64)                       { p.h.ports.Directory.Free(handle) }
+func (p ports) Window(peer wire.Peer, asked int64) int64 { return p.h.ports.Peers.Window(peer, asked) }

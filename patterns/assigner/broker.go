@@ -1,0 +1,239 @@
+package assigner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge"
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision"
+)
+
+// Broker gives hits to workers and passes their calls. Its methods are safe for concurrent use.
+type Broker struct {
+	cfg         BrokerConfig
+	incarnation string
+	system      *actor.ActorSystem
+	loop        *bridge.Loop
+	house       *actors.House
+	tree        *supervision.Tree
+	pid         *actor.PID
+	clients     *bridge.Endpoint
+	workers     *bridge.Endpoint
+	served      chan error // what the loop ended with
+	closing     sync.Once
+	closed      chan struct{}
+	err         error
+}
+
+// NewBroker returns a broker that is not started yet. The error names the field of the config that cannot be used.
+func NewBroker(cfg BrokerConfig) (*Broker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return &Broker{cfg: cfg.withDefaults(), incarnation: hex.EncodeToString(b[:]), served: make(chan error, 1), closed: make(chan struct{})}, nil
+}
+
+// Serve starts the broker, runs it until ctx ends or a part of it fails, and stops it.
+func (b *Broker) Serve(ctx context.Context) error {
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-b.tree.Done():
+	case <-b.loop.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*b.cfg.Stop)
+	defer cancel()
+	return b.Close(stop)
+}
+
+// Start binds the endpoints and starts the broker. When it returns without an error, peers can connect. The error is an
+// *zmqsock.EndpointError where an endpoint cannot be bound.
+func (b *Broker) Start(ctx context.Context) error {
+	b.system = b.cfg.System
+	if b.system == nil {
+		b.system = quietSystem(b.cfg.Logger)
+	}
+	loop, err := bridge.New(bridge.Config{System: b.system, Logger: b.cfg.Logger, Context: b.cfg.Context, MaxBody: b.cfg.MaxBody, Window: b.cfg.Window,
+		Heartbeat: b.cfg.Heartbeat, Silence: b.cfg.Silence, PerFrame: b.cfg.PerFrame, Poison: b.cfg.Poison})
+	if err != nil {
+		return err
+	}
+	b.loop = loop
+	go func() { b.served <- loop.Serve(context.Background()) }()
+	if err := b.populate(ctx); err != nil {
+		_ = b.Close(ctx)
+		return err
+	}
+	return nil
+}
+
+// populate starts the tree of actors on the loop, then opens the endpoints.
+func (b *Broker) populate(ctx context.Context) error {
+	b.house = actors.NewHouse(b.system, actors.Ports{Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now,
+		NewTimer: func(pid *actor.PID, msg any) actors.Timer { return b.loop.NewTimer(pid, msg) }, Logger: b.cfg.Logger})
+	name := "troupe-" + b.incarnation
+	spec := b.house.Spec(name, b.machineConfig(name), b.loop.Dispatcher(), b.cfg.Stop)
+	tree, err := supervision.Start(ctx, b.system, spec)
+	if err != nil {
+		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
+	}
+	b.tree = tree
+	status, err := tree.List(ctx)
+	if err != nil {
+		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
+	}
+	return b.onLoop(ctx, func() error {
+		if b.pid, err = b.house.Adopt(status); err != nil {
+			return err
+		}
+		return b.bind()
+	})
+}
+
+func (b *Broker) machineConfig(name string) machine.BrokerConfig {
+	var seed [4]byte
+	_, _ = rand.Read(seed[:])
+	return machine.BrokerConfig{Name: b.cfg.Name, Incarnation: b.incarnation, MaxBody: b.cfg.MaxBody, Heartbeat: b.cfg.Heartbeat,
+		MaxQueue: b.cfg.MaxQueue, MaxWait: b.cfg.MaxWait, MaxCalls: uint32(b.cfg.MaxCalls), Grace: b.cfg.Grace, Ask: b.cfg.Ask,
+		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
+		ActorName: func(h uint64) string {
+			if pid := b.loop.Directory().Lookup(h); pid != nil {
+				return pid.Id
+			}
+			return ""
+		}}
+}
+
+func (b *Broker) bind() error {
+	var err error
+	if b.workers, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Workers, Keeper: b.pid, Accept: fromWorkers}); err != nil {
+		return err
+	}
+	b.clients, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Clients, Keeper: b.pid, Accept: fromClients, HangUp: true})
+	return err
+}
+
+var (
+	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye}
+	// What brokers say to clients and to workers.
+	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye}
+)
+
+// onLoop runs fn on the loop and waits for it.
+func (b *Broker) onLoop(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	if !b.loop.Do(func() { done <- fn() }) {
+		return errors.New("assigner: the broker has ended")
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-b.loop.Done():
+		return errors.New("assigner: the broker has ended")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// ClientEndpoints returns where clients can connect, with the ports that were chosen. Valid after Start.
+func (b *Broker) ClientEndpoints() []string { return b.clients.Addrs() }
+
+// WorkerEndpoints returns where workers can connect, with the ports that were chosen. Valid after Start.
+func (b *Broker) WorkerEndpoints() []string { return b.workers.Addrs() }
+
+// Name returns what the broker calls itself.
+func (b *Broker) Name() string { return b.cfg.Name }
+
+// Done is closed when the broker has been closed.
+func (b *Broker) Done() <-chan struct{} { return b.closed }
+
+// Drain makes the broker take no new hits and waits until the open ones have ended.
+func (b *Broker) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	b.system.Root.Send(b.pid, &actors.Drain{Done: func() { close(done) }})
+	select {
+	case <-done:
+		return nil
+	case <-b.tree.Done():
+		return b.tree.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("assigner: hits are still open: %w", context.Cause(ctx))
+	}
+}
+
+// Close tells all peers that the broker leaves, stops its actors and closes its sockets. It returns what failed: a part that did not stop in time is named.
+func (b *Broker) Close(ctx context.Context) error {
+	b.closing.Do(func() {
+		b.err = b.close(ctx)
+		close(b.closed)
+	})
+	<-b.closed
+	return b.err
+}
+
+func (b *Broker) close(ctx context.Context) error {
+	var errs []error
+	if b.tree != nil {
+		b.farewell(ctx)
+		if b.tree.Reason() != nil {
+			errs = append(errs, b.tree.Err())
+		}
+		errs = append(errs, b.tree.Stop(ctx))
+	}
+	if b.loop != nil {
+		errs = append(errs, b.loop.Close(ctx))
+		select {
+		case err := <-b.served:
+			errs = append(errs, err)
+		default:
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Broker) farewell(ctx context.Context) {
+	if b.pid == nil {
+		return
+	}
+	said := make(chan struct{})
+	b.system.Root.Send(b.pid, &actors.Farewell{Done: func() { close(said) }})
+	limit := time.NewTimer(b.cfg.Stop)
+	defer limit.Stop()
+	select {
+	case <-said:
+	case <-b.tree.Done():
+	case <-b.loop.Done():
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
+// Administer carries out an admin request: status, hit.list, hit.kill or worker.list. The answer is what REPORT carries as JSON.
+func (b *Broker) Administer(ctx context.Context, r machine.AdminRequest) (any, error) {
+	got := make(chan any, 1)
+	b.system.Root.Send(b.pid, &actors.Administer{Request: r, Reply: func(a any) { got <- a }})
+	select {
+	case a := <-got:
+		return a, nil
+	case <-b.closed:
+		return nil, errors.New("assigner: the broker has ended")
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

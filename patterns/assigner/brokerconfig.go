@@ -1,0 +1,137 @@
+package assigner
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
+
+// Default endpoints of a broker.
+const (
+	DefaultClients = "tcp://127.0.0.1:5700"
+	DefaultWorkers = "tcp://127.0.0.1:5701"
+)
+
+// BrokerConfig says how a broker works. Every zero value is the documented default.
+type BrokerConfig struct {
+	// Clients and Workers are the endpoints to bind: tcp, ipc or inproc, any number each. Defaults: DefaultClients, DefaultWorkers.
+	Clients, Workers []string
+	// Name is what the broker calls itself towards peers; default: host name and process id.
+	Name string
+	// Insecure allows endpoints that other machines can reach. There is no encryption yet.
+	Insecure bool
+	// Admin allows ADMIN (listings, hit kill) to every client; AdminOff forbids it; the default allows it unless Insecure is set.
+	Admin AdminRight
+	// MaxQueue is how many opens may wait per service while all slots are busy; default 1000, -1: none.
+	MaxQueue int
+	// MaxWait is how long an open may wait at most; default 30 s.
+	MaxWait time.Duration
+	// MaxCalls is how many calls of one hit may be under way; default 256.
+	MaxCalls int
+	// MaxBody is the most bytes of a call's or a reply's frames together; default 32 MiB.
+	MaxBody int
+	// Window is the most bytes sent to a peer beyond what it has acknowledged, and as much may wait for it; default 4 MiB.
+	Window int64
+	// Heartbeat and Silence: the connection of a peer whose host says nothing for Silence is given up; defaults 1 s and 3 s.
+	Heartbeat, Silence time.Duration
+	// Ask is how long a worker may take to answer when another one claims its name; default 1 s.
+	Ask time.Duration
+	// Grace is how long after the start opens of services wait that nobody has offered yet; default 10 s, -1: not at all.
+	Grace time.Duration
+	// Stop is how long the parts of the broker may take to stop, each; default 2 s.
+	Stop time.Duration
+
+	System  *actor.ActorSystem // default: one of the broker's own
+	Logger  *slog.Logger       // default: slog.Default()
+	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
+	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim: the fallback, for comparison.
+	PerFrame bool
+	// Poison overwrites released message memory, so that a use after release shows; for tests.
+	Poison bool
+}
+
+// AdminRight says who may use ADMIN.
+type AdminRight int
+
+// The rights to ADMIN.
+const (
+	AdminDefault AdminRight = iota
+	AdminOn
+	AdminOff
+)
+
+// Validate reports the first field that cannot be used, or that clashes with another one.
+func (c *BrokerConfig) Validate() error {
+	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
+		if err := zmqsock.CheckEndpoint("bind", ep); err != nil {
+			return err
+		}
+		if !c.Insecure && !zmqsock.Local(ep) {
+			return &zmqsock.EndpointError{Op: "bind", Endpoint: ep, Err: ErrInsecure,
+				Remedy: "bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust"}
+		}
+	}
+	switch {
+	case c.MaxQueue < -1 || c.MaxCalls < 0 || c.MaxBody < 0 || c.Window < 0:
+		return fmt.Errorf("assigner: MaxQueue %d, MaxCalls %d, MaxBody %d, Window %d: none may be negative (MaxQueue -1: nothing waits)",
+			c.MaxQueue, c.MaxCalls, c.MaxBody, c.Window)
+	case c.MaxWait < 0 || c.Heartbeat < 0 || c.Silence < 0 || c.Ask < 0 || c.Stop < 0:
+		return fmt.Errorf("assigner: MaxWait %v, Heartbeat %v, Silence %v, Ask %v, Stop %v: none may be negative", c.MaxWait, c.Heartbeat, c.Silence, c.Ask, c.Stop)
+	case c.Admin < AdminDefault || c.Admin > AdminOff:
+		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
+	}
+	return nil
+}
+
+// ErrInsecure is the cause of the error for an endpoint that other machines can reach.
+var ErrInsecure = errors.New("other machines can reach it, and there is no encryption")
+
+func (c BrokerConfig) withDefaults() BrokerConfig {
+	if len(c.Clients) == 0 {
+		c.Clients = []string{DefaultClients}
+	}
+	if len(c.Workers) == 0 {
+		c.Workers = []string{DefaultWorkers}
+	}
+	if c.Name == "" {
+		host, _ := os.Hostname()
+		c.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
+	def(&c.MaxQueue, 1000)
+	c.MaxQueue = max(c.MaxQueue, 0)
+	def(&c.MaxWait, 30*time.Second)
+	def(&c.MaxCalls, 256)
+	def(&c.MaxBody, 32<<20)
+	def(&c.Window, 4<<20)
+	def(&c.Heartbeat, time.Second)
+	def(&c.Silence, 3*time.Second)
+	def(&c.Ask, time.Second)
+	def(&c.Grace, 10*time.Second)
+	def(&c.Stop, 2*time.Second)
+	c.Grace = max(c.Grace, 0)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func (c *BrokerConfig) adminAllowed() bool {
+	return c.Admin == AdminOn || (c.Admin == AdminDefault && !c.Insecure)
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// quietSystem is an actor system of our own: the engine's default logger writes colours to stderr.
+func quietSystem(l *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return l }))
+}
