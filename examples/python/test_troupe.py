@@ -267,6 +267,32 @@ class TestWorker(WorkerCase):
         threads = {self.begin("gate", hit=hit) for hit in range(1, 5)}
         self.assertEqual(len(threads), 4)
 
+    def test_500_hits_meet_at_a_barrier(self):
+        """A service that returns only when all are inside it: 500 threads, each with the local value its own open left there."""
+        barrier, local = threading.Barrier(500), threading.local()
+
+        class Meet:
+            def open(self, session):
+                local.value = session
+
+            def call(self, call):
+                barrier.wait(NET)
+                return json.dumps([local.value, threading.get_native_id()])
+
+        self.link.close()
+        self.link = self.broker()
+        worker = t.Worker(self.link.endpoint, {"meet": (Meet, 500)})
+        self.addCleanup(worker.stop)
+        self.link.greet(t.READY)
+        threads = {}
+        for hit in range(500):
+            threads[hit] = self.begin("meet", hit=hit, session=hit)
+            self.call(b"", 1, hit=hit)
+        for _ in threads:
+            head, frames = self.answer()
+            self.assertEqual(json.loads(frames[0]), [head.hit, threads[head.hit]])
+        self.assertEqual(len(set(threads.values())), 500)
+
     def test_threads_end_with_their_hit_or_are_kept(self):
         link, self.link = self.link, self.broker()
         self.start(self.link, slots=1, keep_threads=True)

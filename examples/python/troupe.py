@@ -659,7 +659,9 @@ class Hit:
         return self.call_async(body, timeout, progress).result()
 
     def call_async(self, body: Body = None, timeout: float | None = None, progress: Progress | None = None) -> futures.Future:
-        """As call, without waiting. The calls of a hit run in the order in which they were made."""
+        """As call, without waiting. The calls of a hit run in the order in which they were made.
+
+        Callbacks of the future run on the io thread: they must not block."""
         return self.client._start(_Wait(self, _frames(body), timeout, progress, 0))
 
     def cancel(self) -> None:
@@ -674,6 +676,10 @@ class Hit:
         except futures.TimeoutError:
             raise Expired(f"hit {self.handle:x} has not ended within {timeout} s: a call still runs", Outcome.unknown) from None
 
+    def _settles(self) -> bool:
+        """Whether a seq has become free again while later ones are under way; those are going to be refused as well."""
+        return next(reversed(self._calls), 0) >= self._next
+
     def __enter__(self) -> Hit:
         return self
 
@@ -687,9 +693,10 @@ class Client(_Link):
     Without a broker, open and do wait for one. If it is lost, all calls under way raise BrokerGone; later opens find the next one."""
 
     def __init__(self, endpoint: str, *, name: str = "", window: int = 0) -> None:
-        self._waits: set[_Wait] = set()
-        self._opens: dict[int, _Wait] = {}  # by reference
-        self._hits: dict[int, Hit] = {}     # by handle
+        self._waits: dict[_Wait, None] = {}  # all opens and calls under way, in order
+        self._look_at = 0.0                  # when to look at their deadlines
+        self._opens: dict[int, _Wait] = {}   # by reference
+        self._hits: dict[int, Hit] = {}      # by handle
         self._references = itertools.count(1)
         super().__init__(endpoint, name, window)
 
@@ -735,7 +742,7 @@ class Client(_Link):
     def _open(self, wait: _Wait) -> None:
         if self._stopping:
             return wait.end(Closed("this client is closed", Outcome.never_started))
-        self._waits.add(wait)
+        self._waits[wait] = None
         if self.welcomed.is_set():
             wait.number = next(self._references)
             self._opens[wait.number] = wait
@@ -745,12 +752,12 @@ class Client(_Link):
         hit = wait.hit
         if hit._over or hit._closing:
             wait.end((hit._over or Closed(f"hit {hit.handle:x} is closed")).but(Outcome.never_started))
-        elif any(seq >= hit._next for seq in hit._calls):
-            hit._behind.append(wait)  # a seq was refused and is free again; those sent after it are going to be refused as well
+        elif hit._settles():
+            hit._behind.append(wait)
         else:
             wait.number, hit._calls[hit._next] = hit._next, wait
             hit._next += 1
-            self._waits.add(wait)
+            self._waits[wait] = None
             self._send(Head(CALL, hit=hit.handle, epoch=hit.epoch, seq=wait.number, arg=wait.ms), *wait.frames)
 
     def _cancel(self, hit: Hit, seq: int) -> None:
@@ -765,7 +772,7 @@ class Client(_Link):
         """The open or the call that a message answers; it is over."""
         hit = self._hits.get(head.hit)
         wait = self._opens.pop(head.hit, None) if head.flags & REF else hit and hit._calls.pop(head.seq, None)
-        self._waits.discard(wait)
+        self._waits.pop(wait, None)
         return wait
 
     def _on_opened(self, head: Head, handle: bytes, worker: bytes) -> None:
@@ -795,7 +802,7 @@ class Client(_Link):
         wait.end(error)
         if (hit := wait.hit) and error.outcome == Outcome.never_started and error.name not in ("cancelled", "expired"):
             hit._next = min(hit._next, head.seq)  # the broker refused it before it reached the worker: the seq is free again
-        while hit and hit._behind and not any(seq >= hit._next for seq in hit._calls):
+        while hit and hit._behind and not hit._settles():
             self._call(hit._behind.popleft())
 
     def _on_closed(self, head: Head, text: bytes, why: bytes = b"") -> None:
@@ -807,7 +814,7 @@ class Client(_Link):
         hit._over = error
         del self._hits[hit.handle]
         for wait in [*hit._calls.values(), *hit._behind]:
-            self._waits.discard(wait)
+            self._waits.pop(wait, None)
             wait.end(error.but(wait.doubt if wait.number <= began else Outcome.never_started))
         hit._ended.set_result(None)
 
@@ -815,7 +822,7 @@ class Client(_Link):
         for hit in list(self._hits.values()):
             self._end(hit, error, math.inf)
         for wait in [wait for wait in self._waits if wait.number or self._stopping]:  # the others wait for the next broker
-            self._waits.remove(wait)
+            del self._waits[wait]
             wait.end(error.but(wait.doubt))
         self._opens.clear()
 
@@ -824,6 +831,9 @@ class Client(_Link):
 
     def _tick(self, now: float) -> None:
         """Cancels what is over its deadline, and gives up on what is not answered even then."""
+        if now < self._look_at:
+            return
+        self._look_at = now + 0.02
         for wait in [wait for wait in self._waits if now > wait.deadline]:
             hit, number = wait.hit, wait.number
             if not wait.late and (hit or wait.flags & LAST):
@@ -835,7 +845,7 @@ class Client(_Link):
                 self._give_up(wait, Expired(f"no answer within {wait.timeout} s", wait.doubt))
 
     def _give_up(self, wait: _Wait, error: TroupeError) -> None:
-        self._waits.remove(wait)
+        del self._waits[wait]
         if wait.hit:
             del wait.hit._calls[wait.number]
         elif self._opens.pop(wait.number, None):
