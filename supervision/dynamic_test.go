@@ -136,10 +136,10 @@ func TestStartsBeforeTheStaticChildrenAreUpMustWait(t *testing.T) {
 	pid := <-self
 	system.Root.Send(pid, &supervision.StartTemporary{ID: "small", Actor: d.writer("small")()})
 	system.Root.Send(pid, &supervision.StartChild{Spec: supervision.ChildSpec{ID: "full", Start: d.writer("full")}})
-	flush(t, system, pid)
+	require.Len(t, flush(t, system, pid), 1)
 	close(hold)
 	tree := receive(t, result, "Start to return")
-	flush(t, system, pid)
+	require.Len(t, flush(t, system, pid), 3)
 	require.Equal(t, "slow started", d.next(t))
 	require.ElementsMatch(t, []string{"small started", "full started"}, []string{d.next(t), d.next(t)})
 	stop(t, tree)

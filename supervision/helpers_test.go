@@ -250,11 +250,14 @@ func stop(t testing.TB, tree *supervision.Tree) {
 }
 
 // flush waits until the supervisor has handled all messages sent so far. (What
-// Tree asks does not wait behind messages.)
-func flush(t testing.TB, system *actor.ActorSystem, supervisor *actor.PID) {
+// Tree asks does not wait behind messages.) It returns the children of then.
+func flush(t testing.TB, system *actor.ActorSystem, supervisor *actor.PID) []supervision.Status {
 	t.Helper()
-	_, err := system.Root.RequestFuture(supervisor, &supervision.List{}, patience).Result()
+	answer, err := system.Root.RequestFuture(supervisor, &supervision.List{}, patience).Result()
 	require.NoError(t, err)
+	listing, ok := answer.(*supervision.Listing)
+	require.True(t, ok)
+	return listing.Children
 }
 
 // find returns the child at the path of IDs.

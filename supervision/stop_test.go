@@ -109,12 +109,12 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 // TestHungDispatcher: not even the root supervisor runs, because one of its
 // children hangs on the dispatcher they share.
 func TestHungDispatcher(t *testing.T) {
-	l, c, system := newLane(), newClock(), newSystem()
+	l, c, d, system := newLane(), newClock(), newDiary(), newSystem()
 	onLane := []actor.PropsOption{actor.WithDispatcher(l)}
 	release := make(chan struct{})
 	tree := start(t, system, supervision.Spec{
 		Clock: c.spec(), Options: onLane, ChildOptions: onLane,
-		Children: []supervision.ChildSpec{child("x", supervision.Permanent)},
+		Children: []supervision.ChildSpec{{ID: "x", Start: d.writer("x")}},
 	})
 	hung(t, system, find(t, tree, "x").PID, release)
 	result := stopping(t, tree)
@@ -127,6 +127,8 @@ func TestHungDispatcher(t *testing.T) {
 	_, err := tree.List(testContext(t))
 	require.ErrorIs(t, err, supervision.ErrStopping)
 	close(release)
+	require.Equal(t, "x started", d.next(t))
+	require.Equal(t, "x stopped", d.next(t), "the zombies end when they wake")
 	l.drain(t)
 	l.close()
 }
@@ -138,7 +140,7 @@ func TestHungNestedSupervisorIsAbandoned(t *testing.T) {
 	release := make(chan struct{})
 	sub := supervision.Supervisor("sub", supervision.Spec{
 		Options: onLane, ChildOptions: onLane,
-		Children: []supervision.ChildSpec{child("x", supervision.Permanent)},
+		Children: []supervision.ChildSpec{{ID: "x", Start: d.writer("x")}},
 	})
 	sub.Shutdown = 3 * time.Second
 	tree := start(t, system, supervision.Spec{Clock: c.spec(), Children: []supervision.ChildSpec{
@@ -152,8 +154,9 @@ func TestHungNestedSupervisorIsAbandoned(t *testing.T) {
 	var unstopped *supervision.UnstoppedError
 	require.ErrorAs(t, receive(t, result, "Stop to return"), &unstopped)
 	require.Equal(t, []string{path}, unstopped.Abandoned)
-	require.Equal(t, []string{"a started", "a stopped"}, d.rest())
+	require.Equal(t, []string{"a started", "x started", "a stopped"}, d.rest())
 	close(release)
+	require.Equal(t, "x stopped", d.next(t), "the zombies end when they wake")
 	l.drain(t)
 	l.close()
 }
