@@ -1,7 +1,7 @@
 """Tests of troupe.py: the test plays the broker, message by message, on plain ROUTER sockets.
 
 Run: /usr/bin/python3 -m unittest test_troupe (in this directory). No test sleeps; what is waited for has 30 s, as a safety net only.
-With TROUPE=path/to/troupe in the environment (or ../../bin/troupe built) the same files are tested against the real broker as well.
+With a broker's endpoints in TROUPE_CLIENTS and TROUPE_WORKERS the files are tested at that broker as well.
 """
 import concurrent.futures
 import json
@@ -10,7 +10,6 @@ import os
 import pathlib
 import queue
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -718,7 +717,7 @@ class ClientCase(Case):
         opening = self.threads.submit(self.client.open, "upper", timeout=None, **options)
         head, self.opened_with = self.link.take(t.OPEN)
         self.assertEqual(head.flags, t.REF)
-        self.link.say(t.OPENED, (0xABC).to_bytes(8, "big"), b"w1", flags=t.REF, hit=head.hit, epoch=3)
+        self.link.say(t.OPENED, (0xABC).to_bytes(8, "big"), b"w1", flags=t.REF, hit=head.hit, epoch=3, arg=4711)
         return opening.result(NET)
 
     def reply(self, seq, *frames, **fields):
@@ -732,7 +731,7 @@ class ClientCase(Case):
 class TestClient(ClientCase):
     def test_open_call_close(self):
         hit = self.open(session={"a": 1}, label="mine")
-        self.assertEqual((hit.handle, hit.worker), (0xABC, "w1"))
+        self.assertEqual((hit.handle, hit.worker, hit.thread), (0xABC, "w1", 4711))
         self.assertEqual(self.opened_with[0], b"upper")
         self.assertEqual(json.loads(self.opened_with[1]), {"session": {"a": 1}, "label": "mine"})
         with hit:
@@ -812,7 +811,7 @@ class TestClient(ClientCase):
         behind = [hit.call_async(b"new %d" % n) for n in range(2)]
         self.link.settle()  # nothing is sent while call 3 is not refused, too
         self.error(3, "bad-seq", Outcome.never_started)
-        self.assertFails(calls[2], t.TroupeError, Outcome.never_started)
+        self.assertFails(calls[2], t.QueueFull, Outcome.never_started, "text of queue-full")
         for n, future in enumerate(behind):
             head, frames = self.link.take(t.CALL)
             self.assertEqual((head.seq, frames), (2 + n, [b"new %d" % n]))
@@ -873,6 +872,12 @@ class TestClient(ClientCase):
         head, _ = self.link.take(t.OPEN)
         self.assertEqual(self.link.take(t.CANCEL)[0][:4], (t.CANCEL, t.REF, 0, head.hit))
         self.assertFails(future, t.Expired, Outcome.unknown)
+
+    def test_bodies_over_the_limit_are_not_sent(self):
+        hit, body = self.open(), [bytes(1 << 19), bytes((1 << 19) + 1)]
+        self.assertFails(hit.call_async(body), t.TooLarge, Outcome.never_started, "1048577 bytes")
+        self.assertFails(self.client.do_async("upper", body), t.TooLarge, Outcome.never_started, "the broker takes 1048576")
+        self.link.settle()
 
     def test_bodies_that_are_none(self):
         hit = self.open()
@@ -956,6 +961,125 @@ class TestClientAndRestarts(ClientCase):
         self.assertFails(waiting, t.Closed, Outcome.never_started)
         self.assertTrue(client.ended.wait(NET))
         self.assertEqual(client.failure.name, "bad-identity")
+
+
+# -- Everything together. ------------------------------------------------------------------------------------------------------
+
+class TestAtRealBroker(Case):
+    """Worker and client at the broker whose endpoints are in TROUPE_CLIENTS and TROUPE_WORKERS."""
+
+    def setUp(self):
+        self.clients, self.workers = os.environ.get("TROUPE_CLIENTS"), os.environ.get("TROUPE_WORKERS")
+        if not self.clients or not self.workers:
+            self.skipTest("no broker: start `troupe broker` and name its endpoints in TROUPE_CLIENTS and TROUPE_WORKERS")
+        self.service = "test-" + os.urandom(4).hex()  # nobody else's
+        self.client = t.Client(self.clients)
+        self.addCleanup(self.client.close)
+
+    def serve(self, what, slots=4):
+        services = dict(t._SERVICES)
+        t.service(self.service, slots)(what)
+        worker = t.Worker(self.workers, {self.service: t._SERVICES[self.service]})
+        t._SERVICES.clear(), t._SERVICES.update(services)
+        self.addCleanup(worker.ended.wait, NET)
+        self.addCleanup(worker.stop)
+        self.assertTrue(worker.welcomed.wait(NET))
+        return worker
+
+    def run_script(self, path, *args):
+        process = subprocess.Popen([sys.executable, str(ROOT / path), *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        return process
+
+    def test_the_example_programs(self):
+        self.run_script("examples/python/upper_worker.py", self.workers)
+        self.client.open("counter").close()  # its worker is there
+        output, _ = self.run_script("examples/python/client.py", self.clients).communicate(timeout=NET)
+        for line in ("HELLO", "calls run in order: 41 42", "ValueError", "still there: 42", "unknown-service, safe to try again: True"):
+            self.assertIn(line, output)
+
+    def test_many_hits_keep_their_thread_and_order(self):
+        self.serve(Recorder, slots=100)
+        hits = [self.client.open(self.service, session=n) for n in range(100)]
+        calls = [(n, hit, hit.call_async(b"c")) for _ in range(10) for n, hit in enumerate(hits)]
+        for n, hit, call in calls:
+            self.assertEqual(json.loads(call.result(NET)), [n, hit.thread])
+        self.assertEqual(len({hit.thread for hit in hits}), 100)
+        for hit in hits:
+            hit.close()
+
+    def test_errors_progress_cancel(self):
+        notes = queue.Queue()
+        self.serve(lambda call: {b"p": progress, b"c": wait_for_cancel}.get(call.body, fail)(call))
+        hit = self.client.open(self.service)
+        self.assertEqual(hit.call(b"p", timeout=NET, progress=lambda *note: notes.put(note)), [b"a", b"b"])
+        self.assertEqual(notes.get(timeout=NET), (0.5, "half"))
+        self.assertFails(hit.call_async(b"key"), t.ServiceError, Outcome.finished, "KeyError: 1")
+        self.assertFails(hit.call_async(b"c", timeout=0.05), t.Expired, Outcome.finished, "no answer within")
+        running, waiting = hit.call_async(b"c", progress=lambda *_: hit.cancel()), hit.call_async(b"p")
+        self.assertFails(running, t.Cancelled, Outcome.finished)
+        self.assertFails(waiting, t.Cancelled, Outcome.never_started)
+        self.assertFails(hit.call_async(b"crash"), t.Panicked, Outcome.unknown, "SystemExit: enough")
+        hit._ended.result(NET)
+        self.assertFails(hit.call_async(b"key"), t.Panicked, Outcome.never_started)
+        self.assertFails(self.client.do_async(self.service, b"crash"), t.Panicked, Outcome.unknown)
+
+    def test_all_slots_busy(self):
+        self.serve(Gate, slots=1)
+        hit = self.client.open(self.service)
+        self.assertFails(self.client.do_async(self.service, timeout=0.05), t.Expired, Outcome.never_started)
+        later = self.client.do_async(self.service, b"x", timeout=NET)
+        hit.close()
+        self.assertEqual(later.result(NET), b"ran x")
+
+    def test_a_killed_worker(self):
+        program = f"""if True:
+            import sys, threading
+            sys.path.insert(0, {str(HERE)!r})
+            from troupe import serve, service
+            @service({self.service!r}, slots=4)
+            def hang(call):
+                call.progress(0)
+                threading.Event().wait()
+            serve({self.workers!r})"""
+        process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (process.kill(), process.wait()))
+        inside = queue.Queue()
+        hits = [self.client.open(self.service) for _ in range(4)]
+        calls = [hit.call_async(progress=lambda *note: inside.put(note)) for hit in hits]
+        for _ in calls:
+            inside.get(timeout=NET)
+        process.kill()
+        for call in calls:
+            self.assertFails(call, t.WorkerGone, Outcome.unknown)
+
+    def test_a_client_that_leaves_frees_the_threads(self):
+        ended = queue.Queue()
+
+        class Session(Gate):
+            def close(self):
+                ended.put(threading.get_native_id())
+
+        self.serve(Session)
+        other = t.Client(self.clients)
+        hits = [other.open(self.service) for _ in range(4)]
+        other.close()
+        self.assertEqual({ended.get(timeout=NET) for _ in hits}, {hit.thread for hit in hits})
+
+    def test_a_worker_that_drains(self):
+        worker = self.serve(Gate)
+        hit = self.client.open(self.service)
+        worker.drain()
+        self.assertEqual(hit.call(b"x", timeout=NET), b"ran x")
+        hit.close()
+        worker.join()
+
+    def test_large_bodies(self):
+        self.serve(lambda call: call.bodies)
+        body = [os.urandom(3 << 20), b"", os.urandom(7 << 20)]
+        with self.client.open(self.service) as hit:
+            for _ in range(3):
+                self.assertEqual(hit.call(body, timeout=NET), body)
 
 
 if __name__ == "__main__":

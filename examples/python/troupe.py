@@ -622,6 +622,7 @@ class _Wait:
 
     def __init__(self, hit: Hit | None, frames: list[bytes], timeout: float | None, progress: Progress | None, flags: int) -> None:
         self.hit, self.frames, self.timeout, self.progress, self.flags = hit, frames, timeout, progress, flags
+        self.size = sum(map(len, frames if hit else frames[2:]))
         self.future: futures.Future = futures.Future()
         self.future.set_running_or_notify_cancel()  # nobody but us ends it
         self.ms = 0 if timeout is None else min(max(1, round(timeout * 1000)), 2**32 - 1)
@@ -641,14 +642,14 @@ class _Wait:
 
 
 class Hit:
-    """A session at a worker, on a thread of its own there. From Client.open; may be shared by threads; `with` closes it."""
+    """A session at `worker`, on the OS thread `thread` there. From Client.open; may be shared by threads; `with` closes it."""
 
-    def __init__(self, client: Client, handle: int, epoch: int, worker: str) -> None:
-        self.client, self.handle, self.epoch, self.worker = client, handle, epoch, worker
+    def __init__(self, client: Client, handle: int, epoch: int, worker: str, thread: int) -> None:
+        self.client, self.handle, self.epoch, self.worker, self.thread = client, handle, epoch, worker, thread
         self._calls: dict[int, _Wait] = {}         # under way, by seq; this and what follows belongs to the io thread
         self._behind: collections.deque[_Wait] = collections.deque()  # not sent yet, see Client._call
-        self._next = 1
-        self._closing = False
+        self._next, self._closing = 1, False
+        self._refusal: TroupeError | None = None   # of the call that had the seq `_next` before
         self._over: TroupeError | None = None      # why it has ended
         self._ended: futures.Future = futures.Future()
 
@@ -743,7 +744,9 @@ class Client(_Link):
         if self._stopping:
             return wait.end(Closed("this client is closed", Outcome.never_started))
         self._waits[wait] = None
-        if self.welcomed.is_set():
+        if self.welcomed.is_set() and wait.size > self.max_body:
+            self._give_up(wait, TooLarge(f"the body has {wait.size} bytes, the broker takes {self.max_body}", wait.doubt))
+        elif self.welcomed.is_set():
             wait.number = next(self._references)
             self._opens[wait.number] = wait
             self._send(Head(OPEN, wait.flags, hit=wait.number, arg=wait.ms), *wait.frames)
@@ -754,6 +757,8 @@ class Client(_Link):
             wait.end((hit._over or Closed(f"hit {hit.handle:x} is closed")).but(Outcome.never_started))
         elif hit._settles():
             hit._behind.append(wait)
+        elif wait.size > self.max_body:  # the broker would hang up on it
+            wait.end(TooLarge(f"the body has {wait.size} bytes, the broker takes {self.max_body}", Outcome.never_started))
         else:
             wait.number, hit._calls[hit._next] = hit._next, wait
             hit._next += 1
@@ -776,7 +781,7 @@ class Client(_Link):
         return wait
 
     def _on_opened(self, head: Head, handle: bytes, worker: bytes) -> None:
-        hit = Hit(self, int.from_bytes(handle, "big"), head.epoch, worker.decode(errors="replace"))
+        hit = Hit(self, int.from_bytes(handle, "big"), head.epoch, worker.decode(errors="replace"), head.arg)
         if wait := self._take(head):
             self._hits[hit.handle] = hit
             wait.end(hit)
@@ -799,9 +804,13 @@ class Client(_Link):
     def _refused(self, head: Head, error: TroupeError) -> None:
         if not (wait := self._take(head)):
             return log.info("troupe: the broker said of hit %x: %s", head.hit, error)
+        hit = wait.hit
+        if hit and error.outcome == Outcome.never_started and error.name not in ("cancelled", "expired"):
+            if wait.number < hit._next:  # the broker refused it before it reached the worker: the seq is free again
+                hit._next, hit._refusal = wait.number, error
+            else:  # it could not follow a refused one
+                error = hit._refusal.but(Outcome.never_started)
         wait.end(error)
-        if (hit := wait.hit) and error.outcome == Outcome.never_started and error.name not in ("cancelled", "expired"):
-            hit._next = min(hit._next, head.seq)  # the broker refused it before it reached the worker: the seq is free again
         while hit and hit._behind and not hit._settles():
             self._call(hit._behind.popleft())
 
