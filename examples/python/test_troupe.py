@@ -986,15 +986,16 @@ class TestAtRealBroker(Case):
         self.assertTrue(worker.welcomed.wait(NET))
         return worker
 
-    def run_script(self, path, *args):
-        process = subprocess.Popen([sys.executable, str(ROOT / path), *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def start_worker(self, *args):
+        """A worker process that is registered."""
+        process = subprocess.Popen([sys.executable, *args], stderr=subprocess.PIPE, text=True)
         self.addCleanup(lambda: (process.kill(), process.communicate()))
+        self.assertRegex(process.stderr.readline(), "troupe: worker .* serves ")
         return process
 
     def test_the_example_programs(self):
-        self.run_script("examples/python/upper_worker.py", self.workers)
-        self.client.open("counter").close()  # its worker is there
-        output, _ = self.run_script("examples/python/client.py", self.clients).communicate(timeout=NET)
+        self.start_worker(str(HERE / "upper_worker.py"), self.workers)
+        output = subprocess.run([sys.executable, str(HERE / "client.py"), self.clients], stdout=subprocess.PIPE, timeout=NET, text=True).stdout
         for line in ("HELLO", "calls run in order: 41 42", "ValueError", "still there: 42", "unknown-service, safe to try again: True"):
             self.assertIn(line, output)
 
@@ -1042,9 +1043,7 @@ class TestAtRealBroker(Case):
                 call.progress(0)
                 threading.Event().wait()
             serve({self.workers!r})"""
-        process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
-        self.addCleanup(lambda: (process.kill(), process.wait()))
-        inside = queue.Queue()
+        process, inside = self.start_worker("-c", program), queue.Queue()
         hits = [self.client.open(self.service) for _ in range(4)]
         calls = [hit.call_async(progress=lambda *note: inside.put(note)) for hit in hits]
         for _ in calls:
