@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 import zmq
 
@@ -693,8 +694,7 @@ class TestSqlite(Case):
         self.ask(1, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
         self.link.say(t.CANCEL, hit=1, epoch=1)
         head, frames = self.link.take(t.ERROR)
-        error = t._told(head, *frames)
-        self.assertTrue(error.why == {"sqlite": 9} if error.outcome is Outcome.finished else error.name == "cancelled", error)
+        self.assertIsInstance(t._told(head, *frames), t.Cancelled)
         self.run_sql(1, "SELECT 1")
 
 
@@ -840,6 +840,7 @@ class TestClient(ClientCase):
         self.error(1, "cancelled", Outcome.finished)
         self.assertFails(call, t.Cancelled, Outcome.finished)
 
+    @unittest.mock.patch.object(t, "GRACE", NET)
     def test_a_deadline_cancels_and_takes_the_word_of_the_worker(self):
         hit = self.open()
         call = hit.call_async(b"", timeout=0.001)
@@ -1009,6 +1010,7 @@ class TestAtRealBroker(Case):
         for hit in hits:
             hit.close()
 
+    @unittest.mock.patch.object(t, "GRACE", NET)
     def test_errors_progress_cancel(self):
         notes = queue.Queue()
         self.serve(lambda call: {b"p": progress, b"c": wait_for_cancel}.get(call.body, fail)(call))
@@ -1016,7 +1018,9 @@ class TestAtRealBroker(Case):
         self.assertEqual(hit.call(b"p", timeout=NET, progress=lambda *note: notes.put(note)), [b"a", b"b"])
         self.assertEqual(notes.get(timeout=NET), (0.5, "half"))
         self.assertFails(hit.call_async(b"key"), t.ServiceError, Outcome.finished, "KeyError: 1")
-        self.assertFails(hit.call_async(b"c", timeout=0.05), t.Expired, Outcome.finished, "no answer within")
+        with self.assertRaises(t.Expired) as caught:
+            hit.call(b"c", timeout=0.05)
+        self.assertIn(caught.exception.outcome, (Outcome.finished, Outcome.never_started))  # the second on a very slow machine
         running, waiting = hit.call_async(b"c", progress=lambda *_: hit.cancel()), hit.call_async(b"p")
         self.assertFails(running, t.Cancelled, Outcome.finished)
         self.assertFails(waiting, t.Cancelled, Outcome.never_started)
@@ -1025,6 +1029,7 @@ class TestAtRealBroker(Case):
         self.assertFails(hit.call_async(b"key"), t.Panicked, Outcome.never_started)
         self.assertFails(self.client.do_async(self.service, b"crash"), t.Panicked, Outcome.unknown)
 
+    @unittest.mock.patch.object(t, "GRACE", NET)
     def test_all_slots_busy(self):
         self.serve(Gate, slots=1)
         hit = self.client.open(self.service)

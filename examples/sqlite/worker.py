@@ -23,7 +23,6 @@ class Session:
     def open(self, session):
         seconds = session.get("busy_timeout_ms", 5000) / 1000
         self.db = sqlite3.connect(DATABASE, timeout=seconds, isolation_level=None)  # BEGIN and COMMIT are the client's
-        self.db.execute("PRAGMA journal_mode = WAL")
 
     def call(self, call):
         self.db.set_progress_handler(call.cancelled.is_set, 10_000)  # interrupts a statement that was cancelled
@@ -31,6 +30,7 @@ class Session:
         try:
             rows = self.db.execute(request["sql"], request.get("args", [])).fetchall()
         except sqlite3.Error as error:
+            call.check()
             raise ServiceError(str(error), why={"sqlite": getattr(error, "sqlite_errorcode", 0)})
         return json.dumps({"rows": rows, "changes": self.db.total_changes - before,
                            "thread": threading.get_native_id(), "pid": os.getpid()})
@@ -39,4 +39,7 @@ class Session:
         self.db.close()  # rolls back what was not committed
 
 
+db = sqlite3.connect(DATABASE)
+db.execute("PRAGMA journal_mode = WAL")  # stays with the file: readers and a writer do not wait for each other
+db.close()
 serve(ENDPOINT)
