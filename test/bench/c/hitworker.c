@@ -1,8 +1,9 @@
-// Echo worker. usage: hitworker ENDPOINT troupe SLOTS | hitworker ENDPOINT peer SLOTS
+// Echo worker. usage: hitworker ENDPOINT troupe|peer SLOTS [hit|seq|body]
 //
 // troupe: registers the service "echo" with a HIT/1 broker and holds up to SLOTS sessions.
 // peer:   answers the same messages behind a zmq_proxy, where nobody opens sessions: the first call of a hit does.
 // Prints "ready" when it is registered (peer: connecting). It watches the order of every hit's calls.
+// With the fourth argument it lies: that part of every answer with seq 5 is wrong, to prove that the load client sees it.
 #include "link.h"
 #include "sessions.h"
 
@@ -17,6 +18,7 @@ struct worker {
 	struct link link;
 	struct sessions sessions;
 	size_t slots;
+	const char *lie; // NULL: none
 };
 
 static void announce(void)
@@ -39,10 +41,22 @@ static void send_ready(struct worker *w)
 	link_bytes(&w->link, json, (size_t)size, 0);
 }
 
+static void spoil(const char *part, struct hit_header *h, zmq_msg_t *body)
+{
+	if (strcmp(part, "hit") == 0)
+		h->hit ^= 1;
+	else if (strcmp(part, "seq") == 0)
+		h->seq++;
+	else
+		((uint8_t *)zmq_msg_data(body))[zmq_msg_size(body) - 1] ^= 1;
+}
+
 // Sends the bodies of m, from frame `first` on, back under the header.
 static void reply(struct worker *w, struct message *m, int first, uint16_t flags, uint32_t seq)
 {
 	struct hit_header h = {.type = HIT_REPLY, .flags = flags, .hit = m->head.hit, .epoch = m->head.epoch, .seq = seq};
+	if (w->lie != NULL && seq == 5)
+		spoil(w->lie, &h, &m->frame[m->frames - 1]);
 	if (w->link.envelope)
 		link_frame(&w->link, &m->envelope, 1);
 	link_header(&w->link, &h, 1);
@@ -129,12 +143,13 @@ static void handle(struct worker *w, struct message *m)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4)
-		die("usage: hitworker ENDPOINT troupe|peer SLOTS");
+	if (argc < 4)
+		die("usage: hitworker ENDPOINT troupe|peer SLOTS [hit|seq|body]");
 	static struct worker w;
 	static struct message m;
 	w.link.envelope = strcmp(argv[2], "peer") == 0;
 	w.slots = (size_t)strtoul(argv[3], NULL, 10);
+	w.lie = argv[4];
 	sessions_init(&w.sessions, w.slots);
 	link_connect(&w.link, argv[1], -1);
 	if (w.link.envelope)

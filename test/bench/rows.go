@@ -1,0 +1,75 @@
+package main
+
+import "strings"
+
+// Names of the experiments (experiments.go) that the rows read.
+const (
+	proxy512, troupe512             = "proxy_32B_W512", "troupe_32B_W512"
+	proxy64, troupe64               = "proxy_32B_W64", "troupe_32B_W64"
+	proxyKiB, troupeKiB             = "proxy_1KiB_W512", "troupe_1KiB_W512"
+	proxy1, troupe1                 = "proxy_32B_W1", "troupe_32B_W1"
+	proxyOneshot, troupeOneshot     = "proxy_oneshot", "troupe_oneshot"
+	natsRequest                     = "nats_request"
+	goroutine64, goroutine512       = "go_goroutine_W64", "go_goroutine_W512"
+	thread64, thread512             = "go_thread_W64", "go_thread_W512"
+	manyHits                        = "many_hits"
+	peerProxy, peerNATS, peer100    = "C zmq_proxy", "NATS nc.Request", "100 hits"
+	perSecond, microseconds, perOne = "req/s", "us", "us/call"
+)
+
+// place names one value of one experiment.
+type place struct{ experiment, value string }
+
+// row is one figure of the report: where its value and its peer's come from, and what it has to reach.
+type row struct {
+	name, unit, peer string
+	mine, other      place // other is empty where there is no peer
+	reach            reach
+}
+
+// reach is what a figure has to reach. The zero value demands nothing: the figure is reported.
+type reach struct {
+	ratio bool    // the ratio to the peer is judged, not the value
+	least float64 // 0: no lower limit
+	most  float64 // 0: no upper limit
+}
+
+func atLeast(ratio float64) reach { return reach{ratio: true, least: ratio} }
+func atMost(ratio float64) reach  { return reach{ratio: true, most: ratio} }
+func below(value float64) reach   { return reach{most: value} }
+
+// rows is the report, in its order.
+var rows = []row{
+	{"routed_32B_W512", perSecond, peerProxy, place{troupe512, "rps"}, place{proxy512, "rps"}, atLeast(0.80)},
+	{"routed_32B_W64", perSecond, peerProxy, place{troupe64, "rps"}, place{proxy64, "rps"}, atLeast(0.80)},
+	{"routed_1KiB_W512", perSecond, peerProxy, place{troupeKiB, "rps"}, place{proxyKiB, "rps"}, atLeast(0.80)},
+	{"routed_32B_W1_p50", microseconds, peerProxy, place{troupe1, "p50"}, place{proxy1, "p50"}, atMost(1.25)},
+	{"broker_cpu_32B_W512", perOne, peerProxy, place{troupe512, "cpu"}, place{proxy512, "cpu"}, atMost(1.8)},
+	{"oneshot_32B_W512", perSecond, peerProxy, place{troupeOneshot, "rps"}, place{proxyOneshot, "rps"}, atLeast(0.5)},
+	{"go_goroutine_W512", perSecond, peerNATS, place{goroutine512, "rps"}, place{natsRequest, "rps"}, atLeast(1.0)},
+	{"go_thread_W64", perSecond, "64 goroutine slots", place{thread64, "rps"}, place{goroutine64, "rps"}, reach{}},
+	{"go_thread_W512", perSecond, "512 goroutine slots", place{thread512, "rps"}, place{goroutine512, "rps"}, reach{}},
+	{"hits_100k_active_1k", perOne, peer100, place{manyHits, "active_cpu"}, place{manyHits, "few_cpu"}, atMost(1.2)},
+	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
+	{"hit_bytes", "B", "", place{manyHits, "hit_bytes"}, place{}, below(1500)},
+	{"broker_peak", "MiB", peerProxy, place{troupe512, "peak"}, place{proxy512, "peak"}, below(32)},
+}
+
+// choose returns the rows whose name contains the text.
+func choose(text string) []row {
+	var chosen []row
+	for _, r := range rows {
+		if strings.Contains(r.name, text) {
+			chosen = append(chosen, r)
+		}
+	}
+	return chosen
+}
+
+func names(rows []row) []string {
+	all := make([]string, len(rows))
+	for i, r := range rows {
+		all[i] = r.name
+	}
+	return all
+}

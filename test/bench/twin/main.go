@@ -1,0 +1,116 @@
+//go:build twin
+
+// Command twin is Troupe's side of the Go benchmarks: an echo worker and a load client on patterns/assigner.
+//
+//	twin worker ENDPOINT SLOTS goroutine|thread
+//	twin client ENDPOINT CALLS SIZE WARM RUN
+//
+// The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/test/bench/pump"
+)
+
+// patience is how long the client waits until the worker has registered.
+const patience = 15 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "twin:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 4 && args[0] == "worker":
+		return work(ctx, args[1], args[2], args[3])
+	case len(args) == 6 && args[0] == "client":
+		return load(ctx, args[1], args[2:])
+	}
+	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN")
+}
+
+func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body, nil }
+
+func work(ctx context.Context, endpoint, slots, kind string) error {
+	count, err := strconv.Atoi(slots)
+	if err != nil {
+		return fmt.Errorf("SLOTS: %w", err)
+	}
+	threads := assigner.Goroutines
+	if kind == "thread" {
+		threads = assigner.Pinned
+	}
+	w, err := assigner.NewWorker(assigner.WorkerConfig{
+		Broker:   endpoint,
+		Services: map[string]assigner.Service{"echo": {Slots: count, Threads: threads, Handler: echo}},
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready") // to be connected: the client waits until its hits open
+	return w.Serve(ctx)
+}
+
+func load(ctx context.Context, endpoint string, args []string) error {
+	o, err := pump.ParseOptions(args)
+	if err != nil {
+		return err
+	}
+	cl, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: endpoint})
+	if err != nil {
+		return err
+	}
+	hits := make([]*assigner.Hit, o.Lanes)
+	for i := range hits {
+		if hits[i], err = open(ctx, cl); err != nil {
+			return err
+		}
+	}
+	result, err := pump.Run(ctx, o, func(ctx context.Context, lane int, body []byte) ([]byte, error) {
+		return hits[lane].Call(ctx, body)
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range hits {
+		if err := h.Close(ctx); err != nil {
+			return err
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// open opens a hit, and tries again while no worker has registered.
+func open(ctx context.Context, cl *assigner.Client) (*assigner.Hit, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		h, err := cl.Open(ctx, "echo")
+		if err == nil {
+			return h, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-again.C:
+		}
+	}
+}
