@@ -187,6 +187,8 @@ def progress(call):
 def fail(call):
     if call.body == b"crash":
         raise SystemExit("enough")
+    if call.body == b"unspeakable":
+        raise type("Unspeakable", (Exception,), {"__str__": None})
     if call.body == b"own":
         raise t.ServiceError("no such table", why={"table": "t1"})
     return {}[1] if call.body == b"key" else 5
@@ -378,6 +380,23 @@ class TestWorker(WorkerCase):
             self.assertEqual((t.STATUS[head.status], head.arg), (status, 0))
             self.assertIn(b"cannot open", frames[0])
 
+    def test_options_that_are_nonsense(self):
+        for hit, options in enumerate((b"{", b"[1]", b'{"label": "\xff"}', b'{"session": ' + b"[" * 9000 + b"]" * 9000 + b"}")):
+            self.link.say(t.BEGIN, b"recorder", options, hit=hit, epoch=1)
+            self.assertEqual(t.STATUS[self.answer(t.ENDED)[0].status], "service-error")
+        self.link.say(t.BEGIN, b"recorder", b"null", hit=9, epoch=1)
+        self.answer(t.OPENED)
+
+    def test_a_failure_that_nobody_foresaw_frees_the_slot(self):
+        self.begin("fail")
+        self.call(b"unspeakable", 1)
+        head, _ = self.answer(t.ENDED)
+        self.assertEqual((t.STATUS[head.status], head.arg), ("panicked", 1))
+        self.begin("fail", 0x11, None, b"unspeakable", flags=t.FIRST | t.LAST, opened=False)
+        self.assertEqual(t.STATUS[self.answer(t.ERROR)[0].status], "panicked")
+        for hit in range(1, 5):
+            self.begin("upper", hit=hit)
+
     def test_more_hits_than_slots_are_refused(self):
         for hit in range(1, 5):
             self.begin("upper", hit=hit)
@@ -452,7 +471,7 @@ class TestWorker(WorkerCase):
         self.begin("upper")
         bad = [("bad-frame", [b"short"]), ("bad-version", [b"XX" + Head(t.PING).pack()[2:]]), ("bad-type", [Head(99).pack()]),
                ("bad-type", [Head(t.HELLO).pack(), b"{}"]), ("bad-flag", [Head(t.CALL, flags=8).pack(), b""]),
-               ("bad-frame", [Head(t.CALL).pack()]), ("bad-frame", [Head(t.BEGIN, hit=3).pack(), b"upper", b"{"]),
+               ("bad-frame", [Head(t.CALL).pack()]), ("bad-frame", [Head(t.BEGIN, flags=t.FIRST, hit=3).pack(), b"upper", b""]),
                ("bad-seq", [Head(t.CALL, hit=0x10, epoch=1, seq=3).pack(), b""]), ("bad-seq", [Head(t.BEGIN, hit=0x10, epoch=1).pack(), b"upper", b""]),
                ("stale-epoch", [Head(t.CALL, hit=0x10, epoch=2, seq=1).pack(), b""])]
         for status, frames in bad:
@@ -559,6 +578,15 @@ class TestWorkerAndRestarts(WorkerCase):
         self.assertEqual(json.loads(frames[0])["name"], "w")
         link.say(t.ERROR, b"w is alive", status=t.STATUS.index("name-taken"))
         self.assertRaisesRegex(t.NameTaken, "w is alive", worker.join)
+
+    def test_a_draining_broker_is_asked_again(self):
+        link = self.broker()
+        worker = t.Worker(link.endpoint, {"upper": (lambda: None, 1)})
+        self.addCleanup(worker.stop)
+        link.take(t.READY)
+        link.say(t.ERROR, b"about to stop", status=t.STATUS.index("draining"))
+        link.greet(t.READY)
+        self.assertTrue(worker.welcomed.wait(NET))
 
     def test_a_bad_endpoint_is_said_at_once(self):
         with self.assertRaisesRegex(ValueError, "nonsense.*tcp://HOST:PORT"):
@@ -793,6 +821,10 @@ class TestClient(ClientCase):
             self.error(seq, name, outcome, b'{"n": 1}')
             error = self.assertFails(future, kind, outcome, "text of " + name)
             self.assertEqual((error.name, error.why), (name, {"n": 1}))
+        future = hit.call_async(b"")
+        self.link.take(t.CALL)
+        self.error(5, "service-error", Outcome.finished, b"{not JSON")
+        self.assertEqual(self.assertFails(future, t.ServiceError, Outcome.finished).why, b"{not JSON")
         future = self.threads.submit(self.client.open, "nosuch")
         self.error(0, "unknown-service", Outcome.never_started, hit=self.link.take(t.OPEN)[0].hit, flags=t.REF)
         self.assertFails(future, t.UnknownService, Outcome.never_started)

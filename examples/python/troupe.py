@@ -173,7 +173,11 @@ def _told(head: Head, text: bytes, why: bytes = b"") -> TroupeError:
     """The error that ERROR or CLOSED tells of."""
     name = STATUS[head.status] if head.status < len(STATUS) else f"status-{head.status}"
     outcome = Outcome(head.arg) if head.type == ERROR and head.arg < len(Outcome) else Outcome.unknown
-    return TroupeError.of(name, text.decode(errors="replace"), outcome, json.loads(why) if why else None)
+    try:
+        reason = json.loads(why or b"null")
+    except (ValueError, RecursionError):
+        reason = why  # a worker's why passes the broker unread
+    return TroupeError.of(name, text.decode(errors="replace"), outcome, reason)
 
 
 # -- The connection, for both sides. -------------------------------------------------------------------------------------------
@@ -191,7 +195,7 @@ class _Link:
         self.failure: BaseException | None = None    # why it ended, if by itself
         self._todo: collections.deque = collections.deque()  # (function, arguments) that other threads posted
         self._out: collections.deque = collections.deque()   # messages on their way into the socket
-        self._incarnation, self._beat, self._sent_at, self._retry_at = "", 1.0, 0.0, 0.0
+        self._incarnation, self._beat, self._sent_at, self._retry_at, self._pause = "", 1.0, 0.0, 0.0, 0.05  # the last four: seconds
         self._rung = self._stopping = False
         self._bell, self._ear = socket.socketpair()  # wakes the io thread out of its poll
         self._bell.setblocking(False)
@@ -230,7 +234,7 @@ class _Link:
         if self._sock is not None:
             self._poller.unregister(self._monitor), self._sock in self._poller and self._poller.unregister(self._sock)
             self._sock.disable_monitor(), self._monitor.close(0), self._sock.close(linger if self.welcomed.is_set() else 0)
-            self._sock, self._retry_at = None, time.monotonic() + 0.1
+            self._sock, self._retry_at, self._pause = None, time.monotonic() + self._pause, min(2 * self._pause, 2.0)
             self._out.clear(), self.welcomed.clear()
         self._lost(error)
 
@@ -301,7 +305,7 @@ class _Link:
             if hear is None:
                 raise TroupeError.of("bad-type", f"{RULES[head.type][0].upper()} is not for this peer")
             hear(head, *frames[1:])
-        except (TroupeError, ValueError, KeyError, TypeError) as error:  # the last three: JSON that is not what it should be
+        except Exception as error:
             log.warning("troupe: cannot take the broker's message: %r", error)
             if head.type != ERROR:
                 self._complain(head, error if isinstance(error, TroupeError) else TroupeError.of("bad-frame", repr(error)))
@@ -320,13 +324,14 @@ class _Link:
             return self._drop(BrokerGone(f"the broker at {self.endpoint} was restarted", Outcome.unknown))
         self._incarnation, self.name, self._beat = info["incarnation"], info["name"], info["heartbeat_ms"] / 1000
         self.max_body, self.window = info["max_body"], info["window"]
+        self._pause = 0.05
         self.welcomed.set()
         self._registered()
 
     def _on_error(self, head: Head, text: bytes, why: bytes = b"") -> None:
         error = _told(head, text, why)
-        if error.name == "not-registered":
-            self._drop(BrokerGone(f"the broker at {self.endpoint} does not know us any more: was it restarted?", Outcome.unknown))
+        if error.name == "not-registered" or error.name == "draining" and not self.welcomed.is_set():
+            self._drop(BrokerGone(f"the broker at {self.endpoint} does not know us (any more): {error.text}", Outcome.unknown))
         elif not self.welcomed.is_set():  # it refuses our greeting, and would again
             self.failure, self._stopping = error, True
         else:
@@ -398,8 +403,8 @@ class Call:
 class _Served:
     """One hit at the worker. Its slot's thread is in `run` from BEGIN to the end; the io thread only fills `inbox`."""
 
-    def __init__(self, worker: Worker, head: Head) -> None:
-        self.worker, self.handle, self.epoch = worker, head.hit, head.epoch
+    def __init__(self, worker: Worker, head: Head, make: Callable[[], Any], options: bytes) -> None:
+        self.worker, self.handle, self.epoch, self.make, self.options = worker, head.hit, head.epoch, make, options
         self.alone = bool(head.flags & LAST)      # one-shot: neither OPENED nor ENDED
         self.inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()  # None: END
         self.calls: dict[int, Call] = {}          # not answered yet; belongs to the io thread, as does `heard`
@@ -408,10 +413,11 @@ class _Served:
     def say(self, kind: int, *frames: bytes, **fields: int) -> None:
         self.worker._post(self.worker._say, self, Head(kind, hit=self.handle, epoch=self.epoch, **fields), frames)
 
-    def run(self, make: Callable[[], Any], options: Any) -> None:
+    def run(self) -> None:
         try:
-            session = make()
-            getattr(session, "open", bool)(options)
+            given = (json.loads(self.options or b"null") or {}).get("session")
+            session = self.make()
+            getattr(session, "open", bool)({} if given is None else given)
         except BaseException as error:
             return self.end(None, self.judge(error).but(Outcome.never_started))
         if not self.alone:
@@ -454,7 +460,7 @@ class _Served:
     def answer(self, seq: int, result: list[bytes] | TroupeError, flags: int = 0) -> None:
         if isinstance(result, TroupeError):
             why = [json.dumps(result.why, default=str).encode()] if result.why else []
-            self.say(ERROR, result.text.encode(), *why, flags=flags, seq=seq, status=STATUS.index(result.name), arg=result.outcome)
+            self.say(ERROR, result.text.encode(errors="replace"), *why, flags=flags, seq=seq, status=STATUS.index(result.name), arg=result.outcome)
         else:
             self.say(REPLY, *result, flags=flags, seq=seq)
 
@@ -465,21 +471,24 @@ class _Served:
         elif result is None:
             self.say(ENDED, arg=self.began)
         else:
-            self.say(ENDED, result.text.encode(), status=STATUS.index(result.name), arg=self.began)
+            self.say(ENDED, result.text.encode(errors="replace"), status=STATUS.index(result.name), arg=self.began)
 
 
 def _slot(work: queue.SimpleQueue) -> None:
     """The body of a slot's thread: one hit after another, until None."""
-    while job := work.get():
-        hit, make, options = job
-        hit.run(make, options)
+    while hit := work.get():
+        try:
+            hit.run()
+        except BaseException as error:  # what run does not foresee must not keep the slot
+            log.exception("troupe: hit %x has failed", hit.handle)
+            hit.end(None, Panicked(f"the worker failed: {type(error).__name__}", Outcome.unknown))
 
 
 class Worker(_Link):
     """Serves a broker's worker endpoint, each open hit on a thread of its own. Programs use `serve`; this is for those with an own main.
 
-    services: by default what @service named. slots: hits at the same time, by default as @service says. name: unique at the broker, which
-    makes one up by default. window: bytes the broker may send ahead of acknowledgement, 0: its default.
+    services: by default what @service named. slots: hits at the same time, by default as @service says. name: unique at the broker, by
+    default host and pid, so that a second worker in a process needs one. window: bytes the broker may send ahead of acknowledgement, 0: its default.
     keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state."""
 
     def __init__(self, endpoint: str, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
@@ -523,8 +532,8 @@ class Worker(_Link):
     def _on_begin(self, head: Head, name: bytes, options: bytes, *bodies: bytes) -> None:
         if head.hit in self._hits:
             raise TroupeError.of("bad-seq", f"BEGIN for hit {head.hit:x}, which is open already")
-        session = json.loads(options or b"{}").get("session", {})
-        hit, (make, _) = _Served(self, head), self.services.get(name.decode(), (None, 0))
+        make, _ = self.services.get(name.decode(), (None, 0))
+        hit = _Served(self, head, make, options)
         if make is None:
             return hit.end(None, UnknownService(f"this worker does not serve {name.decode()}", Outcome.never_started))
         if len(self._hits) + len(self._held) >= self.slots:
@@ -533,7 +542,7 @@ class Worker(_Link):
         if bodies:
             self._queue(hit, head, 1, bodies)
         self._work_of[hit] = work = self._idle.pop() if self._idle else self._new_slot()
-        work.put((hit, make, session))
+        work.put(hit)
 
     def _new_slot(self) -> queue.SimpleQueue:
         work: queue.SimpleQueue = queue.SimpleQueue()
