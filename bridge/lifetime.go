@@ -42,7 +42,7 @@ func (ep *Endpoint) hearEvents() int {
 // disconnected ends the peer whose connection is lost, after what it said last has been heard.
 func (ep *Endpoint) disconnected(e zmqsock.Event) {
 	if ep.sender != nil {
-		ep.reopen("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
+		ep.Reopen("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
 		return
 	}
 	p := ep.byFD[e.FD]
@@ -77,8 +77,8 @@ func (ep *Endpoint) probe() {
 	}
 }
 
-// reopen replaces a DEALER whose connection is lost by a fresh one: nothing said on the old one can reach a new broker.
-func (ep *Endpoint) reopen(detector, detail string) {
+// Reopen replaces a DEALER whose connection is lost by a fresh one: nothing said on the old one can reach a new broker.
+func (ep *Endpoint) Reopen(detector, detail string) {
 	l := ep.loop
 	old := ep.peers[0]
 	ep.sender.detach()

@@ -204,7 +204,7 @@ func (l *Loop) flush() int {
 		sent, ok := ep.sender.flush()
 		n += sent
 		if !ok {
-			ep.reopen("unreachable", "the connection to the broker takes no message")
+			ep.Reopen("unreachable", "the connection to the broker takes no message")
 		}
 	}
 	return n

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
@@ -45,7 +46,7 @@ func (ep *Endpoint) fromPeer(a *arena, i int) {
 	frames := a.frames[start:]
 	id := frames[0]
 	m := &a.msgs[i]
-	m.Lease, m.Slot = a, uint32(i)
+	m.Lease, m.Slot, m.At = a, uint32(i), time.Duration(ep.loop.now)
 	if len(frames) < 2 {
 		ep.refuse(id, m, &wire.BadMessage{Status: wire.BadFrame, Text: "a message without frames: send a HIT/1 header"})
 		return
@@ -77,7 +78,7 @@ func (ep *Endpoint) fromBroker(a *arena, i int) {
 	a.frames = a.in.Frames(i, a.frames)
 	frames := a.frames[start:]
 	m := &a.msgs[i]
-	m.Lease, m.Slot, m.Size = a, uint32(i), meta.Size
+	m.Lease, m.Slot, m.At, m.Size = a, uint32(i), time.Duration(ep.loop.now), meta.Size
 	p := ep.peers[0]
 	if p == nil {
 		return
@@ -93,7 +94,7 @@ func (ep *Endpoint) fromBroker(a *arena, i int) {
 		hot.door(ep, p, m)
 		return
 	}
-	ep.deliver(p, m, hot.hit)
+	ep.deliver(p, m, hot.slot)
 }
 
 // decode fills the message from its frames and judges it.
@@ -117,14 +118,15 @@ func (ep *Endpoint) decode(m *wire.Message, header []byte, body [][]byte, meta z
 
 // kind says how messages of a type are treated before an actor sees them.
 type kind struct {
-	hit  bool // it may name a hit
+	hit  bool // at a ROUTER, it goes to the hit it names
+	slot bool // at a DEALER, it goes to whoever serves the hit it names
 	door func(*Endpoint, *peer, *wire.Message)
 }
 
 var kinds = [256]kind{
-	wire.Call: {hit: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
+	wire.Call: {hit: true, slot: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
 	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true},
-	wire.Begin: {hit: true}, wire.End: {hit: true}, wire.Closed: {hit: true},
+	wire.End: {slot: true},
 	wire.Credit: {door: (*Endpoint).credit}, wire.Ping: {door: (*Endpoint).pong}, wire.Welcome: {door: (*Endpoint).welcome},
 }
 

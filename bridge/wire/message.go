@@ -1,5 +1,7 @@
 package wire
 
+import "time"
+
 // Peer names one connection of one socket of a bridge. It is opaque, never reused, and zero names nobody.
 type Peer uint64
 
@@ -18,10 +20,11 @@ type Lease interface {
 type Message struct {
 	Header Header
 	From   Peer
-	Body   [][]byte // the frames after the header
-	Size   int      // bytes of all frames, header included
-	Lease  Lease    // nil: the bytes are the garbage collector's
-	Slot   uint32   // the bridge's: where in the lease's arena the message lies
+	Body   [][]byte      // the frames after the header
+	Size   int           // bytes of all frames, header included
+	At     time.Duration // when it was received, by the clock of its loop
+	Lease  Lease         // nil: the bytes are the garbage collector's
+	Slot   uint32        // the bridge's: where in the lease's arena the message lies
 }
 
 // NewMessage returns a message that owns nothing but what it is given.
@@ -49,7 +52,7 @@ func (m *Message) Release() {
 
 // Copy returns the message with bytes of its own: three allocations, however many frames.
 func (m *Message) Copy() *Message {
-	c := &Message{Header: m.Header, From: m.From, Size: m.Size}
+	c := &Message{Header: m.Header, From: m.From, Size: m.Size, At: m.At}
 	buf := make([]byte, 0, m.BodySize())
 	c.Body = make([][]byte, len(m.Body))
 	for i, f := range m.Body {

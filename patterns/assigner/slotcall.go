@@ -1,0 +1,136 @@
+package assigner
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision"
+)
+
+// call runs one call, unless it was cancelled or its deadline is past, and answers it.
+func (s *slot) call(ctx actor.Context, m *wire.Message) {
+	seq, last := m.Header.Seq, m.Header.Flags.Has(wire.Last)
+	run := &callContext{parent: s.ctx}
+	if ms := m.Header.Arg; ms > 0 {
+		waited := s.worker.link.loop.Now() - m.At
+		run.deadline = time.Now().Add(time.Duration(ms)*time.Millisecond - waited)
+	}
+	switch {
+	case !s.admit(seq, run):
+		s.answerError(seq, wire.Cancelled, wire.NeverStarted, "cancelled before its turn came", last)
+	case run.Err() != nil:
+		s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for the calls before it: allow more time, or ask for less at once", last)
+	default:
+		if !s.serve(ctx, m, seq, last, run) {
+			return
+		}
+	}
+	s.leave(run)
+	if last {
+		s.over = true
+		s.closeSession()
+		supervision.Exit(ctx, supervision.Normal{})
+	}
+}
+
+// serve runs the service's code. It returns false when that crashed, which ends the session.
+func (s *slot) serve(ctx actor.Context, m *wire.Message, seq uint32, last bool, run *callContext) bool {
+	s.begun = seq
+	c := &Call{Hit: s.handle, Service: s.name, Seq: seq, Frames: m.Body, slot: s}
+	var reply []byte
+	s.worker.threads.running.Add(1)
+	err := s.protect(func() (err error) {
+		reply, err = s.session.Call(run, c)
+		return err
+	})
+	s.worker.threads.running.Add(-1)
+	var crashed *crash
+	switch {
+	case err == nil:
+		h := wire.Header{Type: wire.Reply, Seq: seq}
+		if last {
+			h.Flags = wire.Last
+		}
+		if c.more == nil {
+			s.send(h, reply)
+		} else {
+			s.send(h, append([][]byte{reply}, c.more...)...)
+		}
+	case errors.As(err, &crashed):
+		s.leave(run)
+		s.answerError(seq, wire.Panicked, wire.Unknown, "the service crashed: "+err.Error()+": its session is lost, open another hit", last)
+		if last {
+			s.over = true
+			s.closeSession()
+			supervision.Exit(ctx, supervision.Error{Err: err})
+			return false
+		}
+		s.finish(ctx, wire.Panicked, "the service crashed in call "+strconv.Itoa(int(seq))+": "+err.Error(), supervision.Error{Err: err})
+		return false
+	default:
+		s.answerFailure(seq, err, run, last)
+	}
+	return true
+}
+
+// answerFailure answers a call whose handler returned an error.
+func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool) {
+	if run.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		status := wire.Cancelled
+		if errors.Is(run.Err(), context.DeadlineExceeded) {
+			status = wire.Expired
+		}
+		s.answerError(seq, status, wire.Unknown, "stopped while it ran: "+err.Error(), last)
+		return
+	}
+	s.answerError(seq, wire.ServiceError, wire.Finished, err.Error(), last)
+}
+
+// admit makes seq the running call; false: it was cancelled before.
+func (s *slot) admit(seq uint32, run *callContext) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq <= s.upTo || s.cancelled[seq] {
+		delete(s.cancelled, seq)
+		return false
+	}
+	s.running, s.current = seq, run
+	return true
+}
+
+func (s *slot) leave(run *callContext) {
+	s.mu.Lock()
+	s.running, s.current = 0, nil
+	s.mu.Unlock()
+	run.cancel(context.Canceled)
+}
+
+// cancel stops the call with this seq, 0: all that have arrived. It runs on the loop, while the slot's thread may be in a call.
+func (s *slot) cancel(seq uint32) {
+	s.mu.Lock()
+	run := s.current
+	if seq != 0 && seq != s.running {
+		run = nil
+		if seq > s.begun && seq > s.upTo {
+			if s.cancelled == nil {
+				s.cancelled = make(map[uint32]bool)
+			}
+			s.cancelled[seq] = true
+		}
+	}
+	if seq == 0 {
+		s.upTo = max(s.upTo, s.seen)
+	}
+	s.mu.Unlock()
+	if run != nil {
+		run.cancel(context.Canceled)
+	}
+}
+
+// orphanage tells a slot that its connection is gone.
+type orphanage struct{}

@@ -1,0 +1,76 @@
+package assigner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/troupe-mq/troupe/actors/host"
+)
+
+// threadPool owns the pinned threads of a worker: those in use, and those kept for a later hit.
+type threadPool struct {
+	running atomic.Int64 // calls being served
+	mu      sync.Mutex
+	kept    []*host.Pinned
+	live    map[*host.Pinned]struct{}
+	closed  bool
+}
+
+// slotThroughput is how many waiting calls a slot's thread serves per wake-up.
+const slotThroughput = 64
+
+func (p *threadPool) take(name string, keep bool) *host.Pinned {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.kept); keep && n > 0 {
+		t := p.kept[n-1]
+		p.kept = p.kept[:n-1]
+		return t
+	}
+	t := host.StartPinned(host.PinnedConfig{Name: name, Throughput: slotThroughput})
+	if p.live == nil {
+		p.live = make(map[*host.Pinned]struct{})
+	}
+	p.live[t] = struct{}{}
+	return t
+}
+
+// give takes a thread back after its hit; it is kept or destroyed.
+func (p *threadPool) give(t *host.Pinned, keep bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if keep && !p.closed {
+		p.kept = append(p.kept, t)
+		return
+	}
+	delete(p.live, t)
+	t.Close(false)
+}
+
+// close ends kept threads and waits for all, until ctx ends: those that are blocked in native code stay.
+func (p *threadPool) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	threads := make([]*host.Pinned, 0, len(p.live))
+	for t := range p.live {
+		threads = append(threads, t)
+		t.Close(false)
+	}
+	p.kept = nil
+	p.mu.Unlock()
+	stuck := 0
+	for _, t := range threads {
+		if err := t.Wait(ctx); err != nil {
+			stuck++
+		}
+	}
+	if stuck > 0 {
+		return fmt.Errorf("assigner: %w: %d threads are left behind, they end with the process", errStuck, stuck)
+	}
+	return nil
+}
+
+var errStuck = errors.New("sessions did not come back from their code in time")
