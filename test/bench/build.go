@@ -88,9 +88,15 @@ func build(ctx context.Context, name, dir, program string, args ...string) error
 	cmd.Dir = dir
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("missing: %s cannot be built: %w: %s", name, err, bytes.TrimSpace(said))
+		return fmt.Errorf("missing: %s cannot be built: %w: %s", name, err, firstLines(said))
 	}
 	return nil
+}
+
+// firstLines is what a compiler says first; the rest mostly follows from it.
+func firstLines(said []byte) []byte {
+	lines := bytes.SplitN(bytes.TrimSpace(said), []byte("\n"), 4)
+	return bytes.Join(lines[:min(3, len(lines))], []byte("; "))
 }
 
 // need returns the reasons why one of the programs is missing.

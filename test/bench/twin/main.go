@@ -17,14 +17,10 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/troupe-mq/troupe/patterns/assigner"
 	"github.com/troupe-mq/troupe/test/bench/pump"
 )
-
-// patience is how long the client waits until the worker has registered.
-const patience = 15 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -58,12 +54,19 @@ func work(ctx context.Context, endpoint, slots, kind string) error {
 	}
 	w, err := assigner.NewWorker(assigner.WorkerConfig{
 		Broker:   endpoint,
-		Services: map[string]assigner.Service{"echo": {Slots: count, Threads: threads, Handler: echo}},
+		Slots:    count,
+		Services: map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}},
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready") // to be connected: the client waits until its hits open
+	go func() {
+		select {
+		case <-w.Welcomed():
+			fmt.Println("ready")
+		case <-ctx.Done():
+		}
+	}()
 	return w.Serve(ctx)
 }
 
@@ -78,7 +81,7 @@ func load(ctx context.Context, endpoint string, args []string) error {
 	}
 	hits := make([]*assigner.Hit, o.Lanes)
 	for i := range hits {
-		if hits[i], err = open(ctx, cl); err != nil {
+		if hits[i], err = cl.Open(ctx, "echo"); err != nil {
 			return err
 		}
 	}
@@ -94,23 +97,4 @@ func load(ctx context.Context, endpoint string, args []string) error {
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(result)
-}
-
-// open opens a hit, and tries again while no worker has registered.
-func open(ctx context.Context, cl *assigner.Client) (*assigner.Hit, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for {
-		h, err := cl.Open(ctx, "echo")
-		if err == nil {
-			return h, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-again.C:
-		}
-	}
 }
