@@ -18,10 +18,8 @@ enum hit_flag { HIT_FIRST = 0x0001, HIT_LAST = 0x0002, HIT_REF = 0x0010 };
 
 enum hit_status {
 	HIT_OK, HIT_BAD_FRAME, HIT_BAD_VERSION, HIT_BAD_TYPE, HIT_BAD_FLAG,
-	HIT_UNKNOWN_HIT = 8, HIT_QUEUE_FULL = 13,
+	HIT_QUEUE_FULL = 13,
 };
-
-enum hit_outcome { HIT_NEVER_STARTED = 1 };
 
 struct hit_header {
 	uint8_t type;

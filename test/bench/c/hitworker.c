@@ -64,11 +64,10 @@ static void reply(struct worker *w, struct message *m, int first, uint16_t flags
 		link_frame(&w->link, &m->frame[i], i + 1 < m->frames);
 }
 
-static void refuse(struct worker *w, const struct message *m, uint8_t type, uint16_t status, const char *text)
+// Says that no session could be opened, and why.
+static void refuse(struct worker *w, const struct message *m, uint16_t status, const char *text)
 {
-	struct hit_header h = {.type = type, .status = status, .hit = m->head.hit, .epoch = m->head.epoch, .seq = m->head.seq};
-	if (type == HIT_ERROR)
-		h.arg = HIT_NEVER_STARTED;
+	struct hit_header h = {.type = HIT_ENDED, .status = status, .hit = m->head.hit, .epoch = m->head.epoch};
 	link_header(&w->link, &h, 1);
 	link_bytes(&w->link, text, strlen(text), 0);
 }
@@ -80,7 +79,7 @@ static void begin(struct worker *w, struct message *m)
 		return;
 	}
 	if (w->sessions.count == w->slots) {
-		refuse(w, m, HIT_ENDED, HIT_QUEUE_FULL, "all slots are busy");
+		refuse(w, m, HIT_QUEUE_FULL, "all slots are busy");
 		return;
 	}
 	if (sessions_find(&w->sessions, m->head.hit) != NULL)
@@ -99,10 +98,8 @@ static void call(struct worker *w, struct message *m)
 	struct session *s = sessions_find(&w->sessions, m->head.hit);
 	if (s == NULL && w->link.envelope && m->head.seq == 1)
 		s = sessions_add(&w->sessions, m->head.hit);
-	if (s == NULL) {
-		refuse(w, m, HIT_ERROR, HIT_UNKNOWN_HIT, "no such hit");
-		return;
-	}
+	if (s == NULL)
+		die("CALL for hit %llx, which is not open", (unsigned long long)m->head.hit);
 	if (m->head.seq != s->seq + 1)
 		die("hit %llx: seq %u came after %u", (unsigned long long)m->head.hit, m->head.seq, s->seq);
 	s->seq = m->head.seq;

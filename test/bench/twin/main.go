@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN")
 }
 
-func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body, nil }
+func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body(), nil }
 
 func work(ctx context.Context, endpoint, slots, kind string) error {
 	count, err := strconv.Atoi(slots)
