@@ -90,6 +90,9 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 	b.arrivals++
 	b.totals.Queued++
 	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, deadline: now + wait, index: -1}
+	if !s.offered {
+		w.deadline = min(w.deadline, b.cfg.Grace)
+	}
 	s.queue.push(w)
 	heap.Push(&b.waiting, w)
 	return fx

@@ -52,6 +52,9 @@ func refuse(fx []Effect, m *wire.Message, s wire.Status, format string, args ...
 		flags |= h.Flags & wire.Last
 	}
 	e := wire.Header{Type: wire.Error, Flags: flags, Status: s, Hit: h.Hit, Epoch: h.Epoch, Seq: h.Seq, Arg: uint32(wire.NeverStarted)}
+	if h.Type == wire.Admin {
+		e.Seq = h.Arg // so that the asker knows its request again
+	}
 	fx = append(fx, Effect{Kind: Count, Status: s})
 	if h.Type == wire.Error {
 		return fx

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"golang.org/x/sys/unix"
@@ -39,9 +40,9 @@ type slot struct {
 	mu        sync.Mutex
 	current   *callContext
 	running   uint32          // seq of the running call, 0 if none
+	admitted  uint32          // seq of the last call that had its turn
 	cancelled map[uint32]bool // waiting calls that shall not run
-	upTo      uint32          // all waiting calls up to this seq shall not run
-	seen      uint32          // highest seq that arrived
+	until     time.Duration   // all calls that arrived up to then shall not run
 
 	// Under the worker's lock:
 	pid      *actor.PID
@@ -65,7 +66,7 @@ func (w *Worker) begin(m *wire.Message) {
 		w.refuse(m, name, ok, full, draining)
 		return
 	}
-	s := &slot{worker: w, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: w.peer, oneshot: m.Header.Flags.Has(wire.Last), seen: m.Header.Seq}
+	s := &slot{worker: w, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: w.peer, oneshot: m.Header.Flags.Has(wire.Last)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	w.busy++
 	w.slots[s.handle] = s

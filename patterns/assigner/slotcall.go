@@ -21,7 +21,7 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 		run.deadline = time.Now().Add(time.Duration(ms)*time.Millisecond - waited)
 	}
 	switch {
-	case !s.admit(seq, run):
+	case !s.admit(m, run):
 		s.answerError(seq, wire.Cancelled, wire.NeverStarted, "cancelled before its turn came", last)
 	case run.Err() != nil:
 		s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for the calls before it: allow more time, or ask for less at once", last)
@@ -91,11 +91,13 @@ func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool)
 	s.answerError(seq, wire.ServiceError, wire.Finished, err.Error(), last)
 }
 
-// admit makes seq the running call; false: it was cancelled before.
-func (s *slot) admit(seq uint32, run *callContext) bool {
+// admit makes the call the running one; false: it was cancelled before.
+func (s *slot) admit(m *wire.Message, run *callContext) bool {
+	seq := m.Header.Seq
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if seq <= s.upTo || s.cancelled[seq] {
+	s.admitted = seq
+	if m.At <= s.until || s.cancelled[seq] {
 		delete(s.cancelled, seq)
 		return false
 	}
@@ -110,21 +112,21 @@ func (s *slot) leave(run *callContext) {
 	run.cancel(context.Canceled)
 }
 
-// cancel stops the call with this seq, 0: all that have arrived. It runs on the loop, while the slot's thread may be in a call.
-func (s *slot) cancel(seq uint32) {
+// cancel stops the call with this seq, 0: all that have arrived up to at. It runs on the loop, while the slot's thread may be in a call.
+func (s *slot) cancel(seq uint32, at time.Duration) {
 	s.mu.Lock()
 	run := s.current
-	if seq != 0 && seq != s.running {
+	switch {
+	case seq == 0:
+		s.until = max(s.until, at)
+	case seq > s.admitted:
 		run = nil
-		if seq > s.begun && seq > s.upTo {
-			if s.cancelled == nil {
-				s.cancelled = make(map[uint32]bool)
-			}
-			s.cancelled[seq] = true
+		if s.cancelled == nil {
+			s.cancelled = make(map[uint32]bool)
 		}
-	}
-	if seq == 0 {
-		s.upTo = max(s.upTo, s.seen)
+		s.cancelled[seq] = true
+	case seq != s.running:
+		run = nil
 	}
 	s.mu.Unlock()
 	if run != nil {

@@ -1,6 +1,8 @@
 package assigner
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -21,7 +23,7 @@ func (w *Worker) bind(s *slot, pid *actor.PID) {
 // orphan ends a slot whose connection is gone: what runs is cancelled, and the session is closed on its thread when that comes back. It
 // runs on the loop.
 func (s *slot) orphan() {
-	s.cancel(0)
+	s.cancel(0, s.worker.link.loop.Now()+time.Hour)
 	s.stop()
 	w := s.worker
 	w.mu.Lock()

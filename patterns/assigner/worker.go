@@ -200,7 +200,7 @@ func (w *Worker) Close(ctx context.Context) error {
 		w.mu.Lock()
 		w.draining = true
 		for _, s := range w.slots {
-			s.cancel(0)
+			s.cancel(0, w.link.loop.Now()+time.Hour)
 		}
 		w.mu.Unlock()
 		w.err = w.link.close(ctx)
@@ -285,7 +285,7 @@ func (s *workerSide) message(m *wire.Message) {
 		sl := w.slots[m.Header.Hit]
 		w.mu.Unlock()
 		if sl != nil && sl.epoch == m.Header.Epoch {
-			sl.cancel(m.Header.Seq)
+			sl.cancel(m.Header.Seq, m.At)
 		}
 	case wire.End:
 		h := wire.Header{Type: wire.Ended, Hit: m.Header.Hit, Epoch: m.Header.Epoch}

@@ -1,0 +1,221 @@
+package assigner
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// Hit is an open session with a thread of its own. It is safe for use by many goroutines: their calls run one after another.
+type Hit struct {
+	client  *Client
+	handle  uint64
+	epoch   uint32
+	peer    wire.Peer
+	service string
+	worker  string
+	thread  int
+
+	mu      sync.Mutex
+	next    uint32     // seq of the next call
+	calls   []*pending // under way, in order of seq
+	closing *pending   // who waits for CLOSED
+	ended   *Error     // why no call is possible any more, nil while it is
+}
+
+// Request is a call with all choices.
+type Request struct {
+	Frames   [][]byte       // the body; empty: one frame of length zero
+	Progress func(Progress) // called for every report of progress, on the client's loop: it must not block
+}
+
+func (r *Request) frames() [][]byte {
+	if len(r.Frames) == 0 {
+		return [][]byte{nil}
+	}
+	return r.Frames
+}
+
+// Handle returns the hit's number at the broker, as listings show it in hexadecimal.
+func (h *Hit) Handle() uint64 { return h.handle }
+
+// Service returns the name of the hit's service.
+func (h *Hit) Service() string { return h.service }
+
+// Worker returns the name of the worker that serves the hit.
+func (h *Hit) Worker() string { return h.worker }
+
+// Thread returns the OS thread that serves the hit in the worker's process, 0 where the service has no threads of its own.
+func (h *Hit) Thread() int { return h.thread }
+
+// Call makes a call and waits for its reply, which is the caller's. When ctx ends first the call is cancelled and the outcome is unknown. The error is
+// an *Error.
+func (h *Hit) Call(ctx context.Context, body []byte) ([]byte, error) {
+	frames, err := h.CallWith(ctx, Request{Frames: [][]byte{body}})
+	if err != nil {
+		return nil, err
+	}
+	return frames[0], nil
+}
+
+// CallWith is Call with all choices. The reply's frames are the caller's.
+func (h *Hit) CallWith(ctx context.Context, r Request) ([][]byte, error) {
+	p, err := h.start(ctx, r)
+	if err != nil {
+		return nil, h.client.name(err, h.service, h.handle)
+	}
+	a, err := h.client.await(ctx, p, func() { h.cancel(p) })
+	if err != nil {
+		return nil, h.client.name(err, h.service, h.handle)
+	}
+	return a.frames, nil
+}
+
+// start sends a call.
+func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
+	if err := ctx.Err(); err != nil {
+		e := ctxError(ctx).(*Error)
+		e.Outcome, e.Text = NeverStarted, "the context had ended before the call was made"
+		return nil, e
+	}
+	frames := r.frames()
+	if err := h.client.tooLarge(frames); err != nil {
+		return nil, err
+	}
+	p := newPending(r.Progress)
+	head := wire.Header{Type: wire.Call, Hit: h.handle, Epoch: h.epoch, Arg: deadline(ctx)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended != nil {
+		return nil, h.ended.notStarted()
+	}
+	h.next++
+	p.seq, head.Seq = h.next, h.next
+	h.calls = append(h.calls, p)
+	h.client.underway.Add(1)
+	if err := h.client.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
+		h.next--
+		h.calls = h.calls[:len(h.calls)-1]
+		h.client.underway.Add(-1)
+		return nil, h.client.gone(NeverStarted)
+	}
+	return p, nil
+}
+
+func (e *Error) notStarted() *Error {
+	c := *e
+	c.Outcome = NeverStarted
+	return &c
+}
+
+// cancel asks the worker to stop a call. Its late answer is dropped, but keeps its place in the order.
+func (h *Hit) cancel(p *pending) {
+	_ = h.client.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
+}
+
+// Close ends the hit: waiting calls are served, then the session is closed on its thread. It returns when that is done, or ctx ends; closing an ended hit
+// returns why it ended if that was not by Close.
+func (h *Hit) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if h.ended != nil && h.closing == nil {
+		e := h.ended
+		h.mu.Unlock()
+		if e.Status == wire.OK {
+			return nil
+		}
+		return e
+	}
+	p := h.closing
+	if p == nil {
+		p = newPending(nil)
+		h.closing = p
+		h.ended = &Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle}
+		h.client.underway.Add(1)
+		_ = h.client.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: h.handle, Epoch: h.epoch})
+	}
+	h.mu.Unlock()
+	select {
+	case a := <-p.got:
+		p.got <- a // for others who close
+		return a.err
+	case <-ctx.Done():
+		return fmt.Errorf("assigner: the worker has not closed the session yet, it will when it comes back: %w", context.Cause(ctx))
+	}
+}
+
+// answered settles the call that an answer is for, and reports whether there is one. It runs on the client's loop.
+func (h *Hit) answered(m *wire.Message) bool {
+	h.mu.Lock()
+	i := h.find(m.Header.Seq)
+	if i < 0 {
+		h.mu.Unlock()
+		return false
+	}
+	p := h.calls[i]
+	if refusal(m) {
+		h.next = min(h.next, p.seq-1) // the broker did not take it: its seq is free again
+	}
+	if i == 0 {
+		h.calls[0] = nil
+		h.calls = h.calls[1:]
+	} else {
+		h.calls = append(h.calls[:i], h.calls[i+1:]...)
+	}
+	h.mu.Unlock()
+	h.client.settle(p, toAnswer(m))
+	if m.Header.Flags.Has(wire.Last) {
+		h.end(wire.OK, 0, "the hit ended with its last call", nil)
+	}
+	return true
+}
+
+func (h *Hit) find(seq uint32) int {
+	for i, p := range h.calls {
+		if p.seq == seq {
+			return i
+		}
+	}
+	return -1
+}
+
+func (h *Hit) working(m *wire.Message) {
+	h.mu.Lock()
+	i := h.find(m.Header.Seq)
+	var report func(Progress)
+	if i >= 0 && !h.calls[i].settled.Load() {
+		report = h.calls[i].progress
+	}
+	h.mu.Unlock()
+	if report != nil {
+		report(Progress{Done: float64(m.Header.Arg) / 10000, Note: string(m.Frame(0))})
+	}
+}
+
+// end fails all calls under way and those to come. Calls up to begun may have run.
+func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
+	h.mu.Lock()
+	calls, closing := h.calls, h.closing
+	h.calls, h.closing = nil, nil
+	e := &Error{Status: status, Outcome: NeverStarted, Text: text, Why: why, Service: h.service, Hit: h.handle}
+	if h.ended == nil || status != wire.OK {
+		h.ended = e
+	}
+	h.mu.Unlock()
+	for _, p := range calls {
+		failed := *e
+		if p.seq <= begun {
+			failed.Outcome = Unknown
+		}
+		h.client.settle(p, answer{err: &failed})
+	}
+	if closing == nil {
+		return
+	}
+	a := answer{}
+	if status != wire.OK && status != wire.UnknownHit {
+		a.err = e
+	}
+	h.client.settle(closing, a)
+}

@@ -1,0 +1,81 @@
+package assigner
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// Progress is what a call's thread says about itself while it works.
+type Progress struct {
+	Done float64 // from 0 to 1
+	Note string
+}
+
+// answer is what a call or an open came to.
+type answer struct {
+	frames [][]byte
+	hit    *Hit
+	err    error
+}
+
+// pending is a call, an open or an admin request that waits for its answer.
+type pending struct {
+	seq      uint32
+	ref      uint64
+	service  string
+	oneshot  bool // an open that carries its call
+	progress func(Progress)
+	settled  atomic.Bool
+	got      chan answer // one place: settling never blocks
+}
+
+func newPending(progress func(Progress)) *pending {
+	return &pending{progress: progress, got: make(chan answer, 1)}
+}
+
+// settle answers p once; later answers are dropped. It reports whether this was the first.
+func (c *Client) settle(p *pending, a answer) bool {
+	if !p.settled.CompareAndSwap(false, true) {
+		return false
+	}
+	c.underway.Add(-1)
+	p.got <- a
+	return true
+}
+
+// await waits for the answer. When ctx ends first, giveUp runs and the outcome is unknown.
+func (c *Client) await(ctx context.Context, p *pending, giveUp func()) (answer, error) {
+	select {
+	case a := <-p.got:
+		return a, a.err
+	case <-ctx.Done():
+	}
+	if !p.settled.CompareAndSwap(false, true) {
+		a := <-p.got
+		return a, a.err
+	}
+	c.underway.Add(-1)
+	giveUp()
+	return answer{}, ctxError(ctx)
+}
+
+// ctxError is what a caller gets whose context ended: the call was cancelled at the broker, and may have run.
+func ctxError(ctx context.Context) error {
+	e := &Error{Status: wire.Cancelled, Outcome: Unknown, Text: "the caller gave up; the call was cancelled, and may have run", cause: ctx.Err()}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		e.Status, e.Text = wire.Expired, "no answer came before the deadline; the call was cancelled, and may have run: allow more time"
+	}
+	return e
+}
+
+// forget gives up an open: the broker is asked to cancel it, and a hit that is opened all the same is closed.
+func (c *Client) forget(_ context.Context, p *pending) {
+	_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: p.ref})
+}
+
+func (c *Client) gone(o Outcome) *Error {
+	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + c.reason + "): open another hit"}
+}
