@@ -16,10 +16,16 @@ func (l *Loop) listen() int {
 	for _, ep := range l.eps {
 		n += ep.hearEvents()
 	}
+	for _, p := range l.plains {
+		n += p.hear()
+	}
 	if time.Duration(l.now)-l.probed >= l.cfg.Probe {
 		l.probed = time.Duration(l.now)
 		for _, ep := range l.eps {
 			ep.probe()
+		}
+		for _, p := range l.plains {
+			p.probe()
 		}
 		n += l.flush()
 	}
@@ -104,6 +110,9 @@ func (l *Loop) end() {
 			ep.sender.close()
 		}
 		_ = ep.sock.Close()
+	}
+	for _, p := range l.plains {
+		p.end()
 	}
 	l.q.close()
 	close(l.done)

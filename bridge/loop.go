@@ -23,6 +23,7 @@ type Loop struct {
 	out    *Outbox
 	dir    *Directory
 	eps    []*Endpoint
+	plains []*Plain
 	poller *zmqsock.Poller
 	start  time.Time
 	now    int64 // clock of this turn, ns since start
@@ -161,6 +162,13 @@ func (l *Loop) turn() (bool, error) {
 		}
 		n += got
 	}
+	for _, p := range l.plains {
+		got, err := p.receive()
+		if err != nil {
+			return false, err
+		}
+		n += got
+	}
 	n += l.fire()
 	n += l.q.run(maxTurns)
 	n += l.flush()
@@ -197,6 +205,9 @@ func (l *Loop) runPosted() int {
 
 func (l *Loop) flush() int {
 	n := l.out.flush()
+	for _, p := range l.plains {
+		n += p.flush()
+	}
 	for _, ep := range l.eps {
 		if ep.sender == nil {
 			continue
@@ -248,6 +259,11 @@ func (l *Loop) hasWork() bool {
 			return true
 		}
 	}
+	for _, p := range l.plains {
+		if p.pending() {
+			return true
+		}
+	}
 	return false
 }
 
@@ -267,6 +283,9 @@ func (l *Loop) repoll() {
 		if ep.sock != nil {
 			socks = append(socks, ep.sock)
 		}
+	}
+	for _, p := range l.plains {
+		socks = append(socks, p.sock)
 	}
 	l.poller.Set(socks)
 }

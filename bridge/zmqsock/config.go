@@ -34,6 +34,8 @@ type Config struct {
 	HeartbeatTimeout time.Duration
 	// Identity is the socket's own routing id, at most 255 bytes; only for peers of plain endpoints.
 	Identity string
+	// Handover lets a new connection take the routing id of a living one; Router only. Default: the newer one is ignored.
+	Handover bool
 	// PerFrame chooses the binding's per-frame calls instead of the batch shim. Slow; for comparison and as a fallback.
 	PerFrame bool
 }

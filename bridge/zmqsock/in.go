@@ -10,6 +10,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"unsafe"
 
 	zmq "github.com/pebbe/zmq4"
@@ -96,11 +97,14 @@ func (in *In) Frames(i int, into [][]byte) [][]byte {
 // ErrClosed is returned by Recv when the socket or its context is closed.
 var ErrClosed = errors.New("zmqsock: socket closed")
 
+// AllTypes asks Recv for the descriptor of every message, whatever it says.
+const AllTypes = ^uint64(0)
+
 // Recv adds up to max waiting messages of s to the batch, without waiting, and returns how many. Bit t of fdTypes asks for
 // the descriptor of messages whose HIT/1 header has type t.
 func (in *In) Recv(s *Socket, max int, fdTypes uint64) (int, error) {
 	if s.h == nil {
-		return in.recvSlow(s, max)
+		return in.recvSlow(s, max, fdTypes == AllTypes)
 	}
 	n, err := C.tr_recv(in.b, s.h, C.uint32_t(max), Comfort, C.int(s.router), C.uint64_t(fdTypes))
 	if n < 0 {
@@ -110,12 +114,12 @@ func (in *In) Recv(s *Socket, max int, fdTypes uint64) (int, error) {
 }
 
 // recvSlow is Recv over the binding's per-frame calls.
-func (in *In) recvSlow(s *Socket, max int) (int, error) {
+func (in *In) recvSlow(s *Socket, max int, fds bool) (int, error) {
 	for n := 0; n < max; n++ {
 		if in.Full() {
 			return n, nil
 		}
-		first, err := s.s.RecvBytes(zmq.DONTWAIT)
+		first, fd, err := recvFirst(s.s, fds)
 		if err != nil {
 			if zmq.AsErrno(err) == zmq.ETERM || zmq.AsErrno(err) == zmq.ENOTSOCK || err == zmq.ErrorSocketClosed {
 				return n, fmt.Errorf("%w: %w", ErrClosed, err)
@@ -123,7 +127,7 @@ func (in *In) recvSlow(s *Socket, max int) (int, error) {
 			return n, nil
 		}
 		m := &in.msgs[in.b.nmsgs]
-		*m = C.tr_msg{first: C.uint32_t(len(in.slow)), fd: -1}
+		*m = C.tr_msg{first: C.uint32_t(len(in.slow)), fd: fd}
 		in.b.nmsgs++
 		for frame := first; ; {
 			in.keepSlow(m, frame)
@@ -138,6 +142,20 @@ func (in *In) recvSlow(s *Socket, max int) (int, error) {
 		in.b.nframes = C.uint32_t(len(in.slow))
 	}
 	return max, nil
+}
+
+// recvFirst receives the first frame of a message, with the descriptor it came from if that is asked for and known.
+func recvFirst(s *zmq.Socket, fds bool) ([]byte, C.int32_t, error) {
+	if !fds {
+		frame, err := s.RecvBytes(zmq.DONTWAIT)
+		return frame, -1, err
+	}
+	frame, meta, err := s.RecvBytesWithMetadata(zmq.DONTWAIT, "__fd")
+	fd, bad := strconv.Atoi(meta["__fd"])
+	if bad != nil {
+		fd = -1
+	}
+	return frame, C.int32_t(fd), err
 }
 
 func (in *In) keepSlow(m *C.tr_msg, frame []byte) {

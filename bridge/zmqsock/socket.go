@@ -89,7 +89,7 @@ func (s *Socket) options(cfg Config) error {
 		steps = append(steps, func() error { return z.SetIdentity(cfg.Identity) })
 	}
 	if cfg.Kind == Router {
-		steps = append(steps, func() error { return z.SetRouterMandatory(1) }, func() error { return z.SetRouterHandover(false) })
+		steps = append(steps, func() error { return z.SetRouterMandatory(1) }, func() error { return z.SetRouterHandover(cfg.Handover) })
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -1,0 +1,221 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
+
+// plainPeer is one incarnation of an identity: from its first message to the loss of its connection.
+type plainPeer struct {
+	identity string
+	id       []byte // the same, as libzmq wants it
+	pid      *actor.PID
+
+	// The loop's alone.
+	fd     int  // descriptor of its connection, -1 where libzmq tells none (inproc)
+	ending bool // its connection is lost
+	reused bool // and its descriptor is another connection's by now
+	why    loss
+
+	// Under the endpoint's mutex.
+	watchers map[pidKey]*actor.PID
+	replies  replies
+	queued   int  // messages in out
+	sent     bool // since the last probe
+}
+
+// loss is why a peer is given up.
+type loss struct {
+	reason   actor.TerminatedReason
+	detector string
+	detail   string
+}
+
+// PeerJoined tells a Keeper that an identity is reachable under its PID.
+type PeerJoined struct {
+	PID      *actor.PID
+	Identity string
+}
+
+// PeerLeft tells a Keeper that a peer is lost, and how that was noticed: by the detector "disconnected", "unreachable", "replaced",
+// "stopped" or "closed".
+type PeerLeft struct {
+	PID      *actor.PID
+	Identity string
+	Detector string
+	Detail   string
+}
+
+// pidKey is what makes two PIDs the same.
+type pidKey struct{ address, id string }
+
+func keyOf(pid *actor.PID) pidKey { return pidKey{pid.Address, pid.Id} }
+
+// alive reports whether somebody has the PID now.
+func (p *Plain) alive(pid *actor.PID) bool {
+	_, ok := p.system.ProcessRegistry.Get(pid)
+	return ok
+}
+
+// meet returns the peer that a message came from, a new one if need be. It is nil for a connection that was given up.
+func (p *Plain) meet(id []byte, fd int) *plainPeer {
+	if p.hung[fd] {
+		p.stats.Ignored.Add(1)
+		return nil
+	}
+	peer := p.peers[string(id)]
+	if peer == nil {
+		return p.admit(id, fd)
+	}
+	if peer.fd == fd && !peer.reused {
+		return peer
+	}
+	// What it said last was read before: libzmq reads one connection of an identity at a time.
+	why := peer.why
+	if !peer.ending {
+		why = loss{actor.TerminatedReason_AddressTerminated, "replaced", "the identity came back over another connection"}
+	}
+	p.lose(peer, why)
+	return p.admit(id, fd)
+}
+
+// admit makes an identity reachable.
+func (p *Plain) admit(id []byte, fd int) *plainPeer {
+	identity := string(id)
+	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd}
+	if old := p.byFD[fd]; old != nil {
+		// Two living connections cannot share a descriptor.
+		p.lose(old, loss{actor.TerminatedReason_AddressTerminated, "disconnected", fmt.Sprintf("descriptor %d belongs to another peer now", fd)})
+	}
+	if fd >= 0 {
+		p.byFD[fd] = peer
+	}
+	p.mu.Lock()
+	p.peers[identity] = peer
+	p.mu.Unlock()
+	p.system.ProcessRegistry.Add(&process{p, identity}, peer.pid.Id)
+	p.stats.Peers.Add(1)
+	p.loop.stats.Peers.Add(1)
+	p.loop.cfg.Logger.Debug("peer joined", "identity", identity, "pid", peer.pid.Id)
+	if p.cfg.Keeper != nil {
+		p.system.Root.Send(p.cfg.Keeper, &PeerJoined{peer.pid, identity})
+	}
+	return peer
+}
+
+// lose makes an identity unreachable, and tells who watches it or waits for its answer.
+func (p *Plain) lose(peer *plainPeer, why loss) {
+	p.mu.Lock()
+	if p.peers[peer.identity] != peer {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.peers, peer.identity)
+	watchers, waiting := peer.watchers, peer.replies.waiting()
+	peer.watchers, peer.replies = nil, replies{}
+	p.mu.Unlock()
+	if p.byFD[peer.fd] == peer {
+		delete(p.byFD, peer.fd)
+	}
+	p.system.ProcessRegistry.Remove(peer.pid)
+	p.stats.Peers.Add(-1)
+	p.loop.stats.Peers.Add(-1)
+	p.loop.stats.Lost.Add(1)
+	p.loop.cfg.Logger.Debug("peer left", "identity", peer.identity, "pid", peer.pid.Id, "detector", why.detector, "detail", why.detail)
+	for _, w := range watchers {
+		if proc, ok := p.system.ProcessRegistry.Get(w); ok {
+			proc.SendSystemMessage(w, &actor.Terminated{Who: peer.pid, Why: why.reason})
+		}
+	}
+	for _, w := range waiting {
+		if proc, ok := p.system.ProcessRegistry.Get(w); ok {
+			proc.SendUserMessage(w, &actor.DeadLetterResponse{Target: peer.pid})
+		}
+	}
+	if p.cfg.Keeper != nil {
+		p.system.Root.Send(p.cfg.Keeper, &PeerLeft{peer.pid, peer.identity, why.detector, why.detail})
+	}
+}
+
+// hear takes in what happened to connections and returns how many were lost. Their peers are given up after what they said last was read.
+func (p *Plain) hear() int {
+	p.events = p.sock.Events(p.events[:0])
+	n := 0
+	for _, e := range p.events {
+		switch e.Kind {
+		case zmqsock.Connected:
+			delete(p.hung, e.FD)
+			for _, peer := range p.ending {
+				peer.reused = peer.reused || peer.fd == e.FD
+			}
+		case zmqsock.Disconnected:
+			n++
+			if peer := p.byFD[e.FD]; peer != nil {
+				delete(p.byFD, e.FD)
+				p.giveUp(peer, "disconnected", fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
+			}
+		}
+	}
+	return n
+}
+
+// giveUp marks a peer as lost.
+func (p *Plain) giveUp(peer *plainPeer, detector, detail string) {
+	if peer.ending {
+		return
+	}
+	peer.ending, peer.why = true, loss{actor.TerminatedReason_AddressTerminated, detector, detail}
+	p.ending = append(p.ending, peer)
+}
+
+// maxLastWords bounds how many batches are read before a lost peer is given up although the socket is not yet empty.
+const maxLastWords = 64
+
+// bury gives up the peers whose last words were read: all that was there when they were lost has been received.
+func (p *Plain) bury(received int) {
+	if len(p.ending) == 0 {
+		return
+	}
+	if p.rounds++; received > 0 && p.rounds < maxLastWords {
+		return
+	}
+	for i, peer := range p.ending {
+		if received > 0 && peer.fd >= 0 && !peer.reused {
+			p.hung[peer.fd] = true
+		}
+		p.lose(peer, peer.why)
+		p.ending[i] = nil
+	}
+	p.ending, p.rounds = p.ending[:0], 0
+}
+
+// hangUp ends the connection of a peer. It runs on the loop.
+func (p *Plain) hangUp(peer *plainPeer) {
+	p.flush()
+	p.hear()
+	if p.peers[peer.identity] != peer {
+		return
+	}
+	connected := p.byFD[peer.fd] == peer
+	p.lose(peer, loss{actor.TerminatedReason_Stopped, "stopped", "its PID was stopped"})
+	if connected {
+		p.hung[peer.fd] = true
+		if err := zmqsock.Hangup(peer.fd); err != nil {
+			p.loop.cfg.Logger.Warn("cannot hang up", "identity", peer.identity, "error", err)
+		}
+	}
+}
+
+// probe sends the empty message to peers whose loss no monitor reports. Whoever was written to meanwhile needs none.
+func (p *Plain) probe() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, peer := range p.peers {
+		if peer.fd < 0 && !peer.ending && !peer.sent {
+			_ = p.write(peer, letter{}, nil, nil)
+		}
+		peer.sent = false
+	}
+}
