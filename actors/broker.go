@@ -134,9 +134,7 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	case machine.Count:
 		a.house.count(e.Status)
 	case machine.Spawn:
-		e.Msg.Retain() // until begin has been handled
-		ctx.Send(a.house.hits, &supervision.StartTemporary{ID: strconv.FormatUint(e.Hit.Handle, 16),
-			Actor: &hitActor{a.house, e.Hit}, First: &begin{e.Msg, e.Header.Arg}})
+		a.spawn(ctx, e)
 	case machine.Tell:
 		a.tell(ctx, e.Hit, e.Event)
 	case machine.Enroll:
@@ -150,6 +148,21 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	default:
 		panic(fmt.Sprintf("actors: a broker has no effect of kind %d", e.Kind))
 	}
+}
+
+// spawn gives a hit to an actor that rests, or to a new one.
+func (a *brokerActor) spawn(ctx actor.Context, e *machine.Effect) {
+	h := a.house
+	e.Msg.Retain() // until begin has been handled
+	first := &begin{e.Hit, e.Msg, e.Header.Arg}
+	if n := len(h.resting); n > 0 {
+		pid := h.resting[n-1]
+		h.resting = h.resting[:n-1]
+		ctx.Send(pid, first)
+		return
+	}
+	h.spawned++
+	ctx.Send(h.hits, &supervision.StartTemporary{ID: strconv.FormatUint(h.spawned, 10), Actor: &hitActor{house: h}, First: first})
 }
 
 // tell hands an event to a hit's actor; if that is not up yet, the event goes round once more.

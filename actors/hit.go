@@ -11,13 +11,17 @@ import (
 )
 
 // hitActor is one hit: every message of the session passes through it, both ways.
+//
+// When its hit is over it may serve another one, which saves a spawn and a stop. Nothing of one hit reaches the next: the handle is unbound
+// first, so that all messages of the old hit lie before the begin of the new one in the mailbox.
 type hitActor struct {
 	house *House
-	hit   *machine.Hit
+	hit   *machine.Hit // nil between two hits
 }
 
-// begin hands a fresh hit the OPEN it was made for. The message is retained by the sender of begin.
+// begin hands the actor a hit, and the OPEN it was made for. The message is retained by the sender of begin.
 type begin struct {
+	hit *machine.Hit
 	msg *wire.Message
 	arg uint32
 }
@@ -29,22 +33,57 @@ type Fault struct{ Text string }
 func (a *hitActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *wire.Message:
+		if a.hit == nil {
+			ctx.Send(a.house.broker, m) // late: the broker says so
+			return
+		}
 		a.run(ctx, a.hit.Message(a.house.now(), m, a.house.take()))
 	case *begin:
-		a.run(ctx, a.hit.Begin(a.house.now(), m.msg, m.arg, a.house.take()))
-		m.msg.Release()
+		a.begin(ctx, m)
+	default:
+		a.rare(ctx)
+	}
+}
+
+func (a *hitActor) begin(ctx actor.Context, m *begin) {
+	a.hit = m.hit
+	a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self())
+	a.run(ctx, a.hit.Begin(a.house.now(), m.msg, m.arg, a.house.take()))
+	m.msg.Release()
+}
+
+func (a *hitActor) rare(ctx actor.Context) {
+	if a.hit == nil {
+		return
+	}
+	switch m := ctx.Message().(type) {
 	case *machine.Lost:
 		a.run(ctx, a.hit.Lose(a.house.now(), m, a.house.take()))
 	case *machine.Kill:
 		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
-	case *actor.Started:
-		a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self())
 	case *actor.Stopping:
+		a.house.fall(ctx.Self(), a.hit.Handle)
 		a.house.ports.Directory.Bind(a.hit.Handle, nil)
 	case Fault:
 		panic(m.Text)
 	}
 }
+
+// rest ends the hit: the actor waits for another one, or is done.
+func (a *hitActor) rest(ctx actor.Context, e *machine.Effect) {
+	h := a.house
+	h.ports.Directory.Bind(a.hit.Handle, nil)
+	ctx.Send(h.broker, &hitOver{e.Hit, e.Status})
+	a.hit = nil
+	if len(h.resting) < maxResting {
+		h.resting = append(h.resting, ctx.Self())
+		return
+	}
+	supervision.Exit(ctx, supervision.Normal{})
+}
+
+// maxResting is how many actors without a hit are kept.
+const maxResting = 1024
 
 func (a *hitActor) run(ctx actor.Context, fx []machine.Effect) {
 	for i := 0; i < len(fx); i++ {
@@ -57,9 +96,7 @@ func (a *hitActor) run(ctx actor.Context, fx []machine.Effect) {
 				fx = a.undelivered(e, err, fx)
 			}
 		case machine.Over:
-			a.house.ports.Directory.Bind(a.hit.Handle, nil)
-			ctx.Send(a.house.broker, &hitOver{e.Hit, e.Status})
-			supervision.Exit(ctx, supervision.Normal{})
+			a.rest(ctx, e)
 		case machine.Count:
 			a.house.count(e.Status)
 		default:

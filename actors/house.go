@@ -19,6 +19,17 @@ type House struct {
 	refused [wire.Statuses]atomic.Uint64
 	fx      []machine.Effect // scratch, in use only within one step
 	drained func()
+	resting []*actor.PID      // hit actors without a hit
+	fallen  map[string]uint64 // hits of actors that are stopping, by the actor's PID
+	spawned uint64            // hit actors started, for their names
+}
+
+// fall notes which hit an actor held when it stopped, so that its exit can be told to the broker.
+func (h *House) fall(pid *actor.PID, handle uint64) {
+	if h.fallen == nil {
+		h.fallen = make(map[string]uint64)
+	}
+	h.fallen[pid.Id] = handle
 }
 
 // Refused returns how many messages the broker's actors refused for this reason. It is safe for use from any goroutine.

@@ -36,8 +36,8 @@ func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dis
 	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock}))}
 	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Clock: clock, OnReject: h.rejected}))}
 	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Children: []supervision.ChildSpec{
-		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.exited(false), Shutdown: stop}),
-		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.exited(true), Shutdown: stop}),
+		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
+		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),
 		{ID: BrokerChild, Restart: supervision.Temporary, Start: func() actor.Actor {
 			return &brokerActor{house: h, broker: machine.NewBroker(cfg, ports{h}), workers: make(map[*machine.Worker]*actor.PID)}
 		}},
@@ -61,15 +61,25 @@ func (h *House) Adopt(tree supervision.Status) (*actor.PID, error) {
 	return h.broker, nil
 }
 
-// exited reports crashes to the broker. Those who were done have said so themselves.
-func (h *House) exited(worker bool) func(supervision.Exited) {
-	return func(e supervision.Exited) {
-		if e.Reason.Class() == restart.Normal || h.broker == nil {
-			return
-		}
-		if id, err := strconv.ParseUint(e.ID, 16, 64); err == nil {
-			h.system.Root.Send(h.broker, &crashed{worker, id, e.Reason.Error()})
-		}
+// hitExited reports the crash of a hit's actor to the broker. One that was done has said so itself.
+func (h *House) hitExited(e supervision.Exited) {
+	if e.PID == nil {
+		return
+	}
+	handle, held := h.fallen[e.PID.Id]
+	delete(h.fallen, e.PID.Id)
+	if held && h.broker != nil && e.Reason.Class() != restart.Normal {
+		h.system.Root.Send(h.broker, &crashed{false, handle, e.Reason.Error()})
+	}
+}
+
+// workerExited reports the crash of a worker's actor to the broker.
+func (h *House) workerExited(e supervision.Exited) {
+	if e.Reason.Class() == restart.Normal || h.broker == nil {
+		return
+	}
+	if peer, err := strconv.ParseUint(e.ID, 16, 64); err == nil {
+		h.system.Root.Send(h.broker, &crashed{true, peer, e.Reason.Error()})
 	}
 }
 
