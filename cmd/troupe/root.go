@@ -1,0 +1,70 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program: its streams, and the flags that all commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer // data, talk
+	format   choice
+	level    choice
+	logs     choice
+	logger   *slog.Logger
+	started  bool // the command line was understood
+}
+
+// run carries out a command line and returns the exit code. An error is told on err.
+func run(args []string, in io.Reader, out, err io.Writer) int {
+	a := &app{
+		in: in, out: out, err: err, logger: slog.New(slog.DiscardHandler),
+		format: oneOf("table", "json"), level: oneOf("info", "debug", "warn", "error"), logs: oneOf("text", "json"),
+	}
+	root := a.root()
+	root.SetArgs(args)
+	failed := root.Execute()
+	if failed != nil && !a.started {
+		failed = usage(failed)
+	}
+	if failed != nil {
+		a.complain(failed)
+	}
+	return exitCode(failed)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "troupe",
+		Short: "One hit, one thread: sessions with a thread of their own, over ZeroMQ",
+		Long: `troupe gives every client session (a hit) one thread of one worker, from its first call to its last.
+
+A broker stands between clients and workers. Start one, then a worker, then make a call:
+
+  troupe broker &
+  troupe worker &
+  troupe call upper hello
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not reachable, 4 not in time or not complete.`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.started = true
+			a.logger = newLogger(a.err, a.level.String(), a.logs.String())
+			return nil
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	flags := root.PersistentFlags()
+	flags.VarP(&a.format, "format", "o", "form of the data on standard output: table or json")
+	flags.Var(&a.level, "log-level", "what is logged on standard error: debug, info, warn or error")
+	flags.Var(&a.logs, "log-format", "form of the log: text or json")
+	root.AddCommand(a.brokerCommand())
+	return root
+}
+
+func (a *app) json() bool { return a.format.String() == "json" }

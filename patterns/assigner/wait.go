@@ -1,0 +1,28 @@
+package assigner
+
+import (
+	"context"
+	"errors"
+)
+
+// DefaultBrokerConfig returns the configuration that the zero BrokerConfig stands for, for commands that show defaults. Its name and
+// logger are left empty.
+func DefaultBrokerConfig() BrokerConfig {
+	c := BrokerConfig{Name: "-"}.withDefaults()
+	c.Name, c.Logger = "", nil
+	return c
+}
+
+// Wait returns nil when ctx ends or the broker is closed, and before that an error when a part of it has failed. Valid after Start.
+func (b *Broker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.closed:
+		return nil
+	case <-b.tree.Done():
+		return b.tree.Err()
+	case <-b.loop.Done():
+		return errors.New("assigner: the broker's loop has ended")
+	}
+}
