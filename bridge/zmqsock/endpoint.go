@@ -45,6 +45,9 @@ func CheckEndpoint(op, ep string) error {
 	case "inproc":
 		return nil
 	case "ipc":
+		if rest == "*" && op != "bind" {
+			return fail("only a bind may leave the path to the system: name the path")
+		}
 		if len(rest) > maxIPCPath {
 			return fail(fmt.Sprintf("the path has %d bytes, a Unix socket's at most %d: use a shorter one", len(rest), maxIPCPath))
 		}
@@ -63,8 +66,8 @@ func checkTCP(op, rest string, fail func(string) error) error {
 	if port == "*" && op == "bind" {
 		return nil
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil || n < 0 || n > 65535 || (n == 0 && op != "bind") {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || (n == 0 && op != "bind") {
 		return fail(fmt.Sprintf("the port %q is not a number from 1 to 65535 (0 or * lets a bind choose)", port))
 	}
 	return nil
@@ -87,46 +90,6 @@ func Local(ep string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Bind binds an endpoint and returns it as it can be connected to (with the port that was chosen).
-func (s *Socket) Bind(ep string) (string, error) {
-	if err := CheckEndpoint("bind", ep); err != nil {
-		return "", err
-	}
-	if path, ok := strings.CutPrefix(ep, "ipc://"); ok && !strings.HasPrefix(path, "@") {
-		lock, err := lockIPC(path)
-		if err != nil {
-			return "", &EndpointError{"bind", ep, err, remedy(err)}
-		}
-		s.locks = append(s.locks, lock)
-	}
-	zep := ep
-	if strings.HasSuffix(ep, ":0") {
-		zep = strings.TrimSuffix(ep, "0") + "*"
-	}
-	if err := s.s.Bind(zep); err != nil {
-		err = cause(err)
-		return "", &EndpointError{"bind", ep, err, remedy(err)}
-	}
-	if strings.HasPrefix(ep, "tcp://") {
-		if last, err := s.s.GetLastEndpoint(); err == nil {
-			return strings.TrimRight(last, "\x00"), nil
-		}
-	}
-	return ep, nil
-}
-
-// Connect connects to an endpoint; the connection itself is made, and made again, in the background.
-func (s *Socket) Connect(ep string) error {
-	if err := CheckEndpoint("connect", ep); err != nil {
-		return err
-	}
-	if err := s.s.Connect(ep); err != nil {
-		err = cause(err)
-		return &EndpointError{"connect", ep, err, remedy(err)}
-	}
-	return nil
-}
-
 // cause turns the binding's error numbers into syscall.Errno where they are the system's.
 func cause(err error) error {
 	if e, ok := err.(zmq.Errno); ok && e < zmq.Errno(156384712) {
@@ -145,6 +108,8 @@ func remedy(err error) string {
 		return "no interface of this machine has that address: use one that `ip addr` shows"
 	case errors.Is(err, syscall.ENOENT):
 		return "the folder does not exist: create it first"
+	case errors.Is(err, ErrNotSocket):
+		return "binding would delete it: choose another path, or remove it yourself"
 	case errors.Is(err, syscall.EMFILE):
 		return "no descriptors are left: raise `ulimit -n`"
 	}

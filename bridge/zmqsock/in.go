@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"syscall"
 	"unsafe"
 
 	zmq "github.com/pebbe/zmq4"
@@ -30,6 +31,9 @@ type In struct {
 
 // NewIn returns a batch for up to msgs messages; it must be freed.
 func NewIn(msgs int) (*In, error) {
+	if msgs < 1 {
+		return nil, fmt.Errorf("zmqsock: a batch of %d messages can hold none: at least 1 is needed", msgs)
+	}
 	b := C.tr_in_new(C.uint32_t(msgs), C.size_t(msgs*192))
 	if b == nil {
 		return nil, errors.New("zmqsock: no memory for a batch")
@@ -56,6 +60,7 @@ func (in *In) Clear(poison bool) {
 			}
 		}
 	}
+	clear(in.slow)
 	in.slow = in.slow[:0]
 	C.tr_in_clear(in.b, p)
 }
@@ -82,14 +87,14 @@ func (in *In) Meta(i int) Meta {
 	return Meta{int(m.count), int(m.dropped), int(m.fd), int(m.size)}
 }
 
-// Frames appends the frames of message i to into. The bytes are the arena's.
+// Frames appends the frames of message i to into. The bytes are the batch's.
 func (in *In) Frames(i int, into [][]byte) [][]byte {
 	m := &in.msgs[i]
 	if len(in.slow) > 0 {
 		return append(into, in.slow[m.first:m.first+m.count]...)
 	}
 	for _, f := range in.frames[m.first : m.first+m.count] {
-		into = append(into, unsafe.Slice((*byte)(f.data), int(f.size)))
+		into = append(into, frameBytes(f))
 	}
 	return into
 }
@@ -101,10 +106,11 @@ var ErrClosed = errors.New("zmqsock: socket closed")
 const AllTypes = ^uint64(0)
 
 // Recv adds up to max waiting messages of s to the batch, without waiting, and returns how many. Bit t of fdTypes asks for
-// the descriptor of messages whose HIT/1 header has type t.
+// the descriptor of messages whose HIT/1 header has type t; the per-frame path knows it of a ROUTER's messages only. An error is
+// ErrClosed. A message of which the end is lost with the context is not delivered.
 func (in *In) Recv(s *Socket, max int, fdTypes uint64) (int, error) {
 	if s.h == nil {
-		return in.recvSlow(s, max, fdTypes == AllTypes)
+		return in.recvSlow(s, max, fdTypes)
 	}
 	n, err := C.tr_recv(in.b, s.h, C.uint32_t(max), Comfort, C.int(s.router), C.uint64_t(fdTypes))
 	if n < 0 {
@@ -114,48 +120,68 @@ func (in *In) Recv(s *Socket, max int, fdTypes uint64) (int, error) {
 }
 
 // recvSlow is Recv over the binding's per-frame calls.
-func (in *In) recvSlow(s *Socket, max int, fds bool) (int, error) {
-	for n := 0; n < max; n++ {
+func (in *In) recvSlow(s *Socket, max int, fdTypes uint64) (int, error) {
+	for n := range max {
 		if in.Full() {
 			return n, nil
 		}
-		first, fd, err := recvFirst(s.s, fds)
-		if err != nil {
-			if zmq.AsErrno(err) == zmq.ETERM || zmq.AsErrno(err) == zmq.ENOTSOCK || err == zmq.ErrorSocketClosed {
-				return n, fmt.Errorf("%w: %w", ErrClosed, err)
-			}
+		first, err := s.s.RecvBytes(zmq.DONTWAIT)
+		switch {
+		case err == nil:
+		case zmq.AsErrno(err) == zmq.Errno(syscall.EAGAIN):
+			return n, nil
+		case n > 0: // the next call will see it again
+			return n, nil
+		default:
+			return 0, fmt.Errorf("%w: %w", ErrClosed, err)
+		}
+		if !in.takeSlow(s, first, fdTypes) {
 			return n, nil
 		}
-		m := &in.msgs[in.b.nmsgs]
-		*m = C.tr_msg{first: C.uint32_t(len(in.slow)), fd: fd}
-		in.b.nmsgs++
-		for frame := first; ; {
-			in.keepSlow(m, frame)
-			more, err := s.s.GetRcvmore()
-			if err != nil || !more {
-				break
-			}
-			if frame, err = s.s.RecvBytes(0); err != nil {
-				break
-			}
-		}
-		in.b.nframes = C.uint32_t(len(in.slow))
 	}
 	return max, nil
 }
 
-// recvFirst receives the first frame of a message, with the descriptor it came from if that is asked for and known.
-func recvFirst(s *zmq.Socket, fds bool) ([]byte, C.int32_t, error) {
-	if !fds {
-		frame, err := s.RecvBytes(zmq.DONTWAIT)
-		return frame, -1, err
+// takeSlow takes the message that begins with a frame. It reports false where the context ends under the message: half a message is none.
+func (in *In) takeSlow(s *Socket, frame []byte, fdTypes uint64) bool {
+	start := len(in.slow)
+	m := &in.msgs[in.b.nmsgs]
+	*m = C.tr_msg{first: C.uint32_t(start), fd: -1}
+	for i := 0; ; i++ {
+		in.keepSlow(m, frame)
+		more, err := s.s.GetRcvmore()
+		if err == nil && !more {
+			break
+		}
+		var meta map[string]string
+		if err == nil {
+			frame, meta, err = s.s.RecvBytesWithMetadata(0, "__fd")
+		}
+		if err != nil {
+			clear(in.slow[start:])
+			in.slow = in.slow[:start]
+			return false
+		}
+		if i+1 == s.router && asked(frame, fdTypes) {
+			m.fd = C.int32_t(descriptor(meta))
+		}
 	}
-	frame, meta, err := s.RecvBytesWithMetadata(zmq.DONTWAIT, "__fd")
-	fd, bad := strconv.Atoi(meta["__fd"])
-	if bad != nil {
-		fd = -1
+	in.b.nmsgs++
+	in.b.nframes = C.uint32_t(len(in.slow))
+	return true
+}
+
+// asked reports whether fdTypes asks for the descriptor of messages with this header.
+func asked(header []byte, fdTypes uint64) bool {
+	return fdTypes == AllTypes || len(header) == 32 && header[3] < 64 && fdTypes>>header[3]&1 == 1
+}
+
+// descriptor is ZMQ_SRCFD, which the binding offers as meta data only.
+func descriptor(meta map[string]string) int {
+	if fd, err := strconv.Atoi(meta["__fd"]); err == nil {
+		return fd
 	}
-	return frame, C.int32_t(fd), err
+	return -1
 }
 
 func (in *In) keepSlow(m *C.tr_msg, frame []byte) {

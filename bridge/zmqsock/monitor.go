@@ -5,10 +5,8 @@ package zmqsock
 import (
 	"fmt"
 	"sync/atomic"
-	"syscall"
 
 	zmq "github.com/pebbe/zmq4"
-	"golang.org/x/sys/unix"
 )
 
 // EventKind says what happened to a connection.
@@ -16,7 +14,7 @@ type EventKind int
 
 // The events a monitor reports.
 const (
-	Connected    EventKind = iota + 1 // the ZMTP handshake is done
+	Connected    EventKind = iota + 1 // a connection is made, the ZMTP handshake comes next
 	Disconnected                      // the connection is lost
 	Refused                           // the handshake failed
 )
@@ -30,23 +28,45 @@ type Event struct {
 
 var monitors atomic.Uint64
 
-const monitored = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+// The end of the handshake is no kind: libzmq names no descriptor with it.
+var kindOf = map[zmq.Event]EventKind{
+	zmq.EVENT_ACCEPTED: Connected, zmq.EVENT_CONNECTED: Connected, zmq.EVENT_DISCONNECTED: Disconnected, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: Refused,
+	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Refused, zmq.EVENT_HANDSHAKE_FAILED_AUTH: Refused,
+}
+
+// monitored returns the events to ask for. That a listener is closed, Close waits for; a DEALER closes its descriptor after every attempt in
+// vain, which is nobody's news.
+func monitored(kind Kind) zmq.Event {
+	var all zmq.Event
+	if kind == Router {
+		all = zmq.EVENT_CLOSED
+	}
+	for ev := range kindOf {
+		all |= ev
+	}
+	return all
+}
 
 // Monitor begins to report the socket's connections through Events. It must be called before Bind or Connect, and Poller.Set after it.
 func (c *Context) Monitor(s *Socket) error {
 	addr := fmt.Sprintf("inproc://troupe-monitor-%d", monitors.Add(1))
-	if err := s.s.Monitor(addr, monitored); err != nil {
+	if err := s.s.Monitor(addr, monitored(s.kind)); err != nil {
 		return fmt.Errorf("zmqsock: monitor: %w", err)
 	}
 	pair, err := c.c.NewSocket(zmq.PAIR)
 	if err != nil {
-		return fmt.Errorf("zmqsock: monitor socket: %w", err)
+		return fmt.Errorf("zmqsock: monitor socket: %w (raise `ulimit -n` if descriptors ran out)", err)
 	}
-	_ = pair.SetLinger(0)
-	if err := pair.Connect(addr); err != nil {
-		_ = pair.Close()
-		return fmt.Errorf("zmqsock: monitor socket: %w", err)
+	for _, step := range []func() error{
+		func() error { return pair.SetLinger(0) },
+		// No limit: libzmq's I/O thread would wait for room with a lock held that Close needs.
+		func() error { return pair.SetRcvhwm(0) },
+		func() error { return pair.Connect(addr) },
+	} {
+		if err := step(); err != nil {
+			_ = pair.Close()
+			return fmt.Errorf("zmqsock: monitor socket: %w", err)
+		}
 	}
 	s.mon = pair
 	return nil
@@ -62,22 +82,8 @@ func (s *Socket) Events(into []Event) []Event {
 		if err != nil {
 			return into
 		}
-		kind := Refused
-		switch ev {
-		case zmq.EVENT_HANDSHAKE_SUCCEEDED:
-			kind = Connected
-		case zmq.EVENT_DISCONNECTED:
-			kind = Disconnected
+		if kind := kindOf[ev]; kind != 0 {
+			into = append(into, Event{kind, value, addr})
 		}
-		into = append(into, Event{kind, value, addr})
 	}
-}
-
-// Hangup ends a connection by its descriptor: libzmq has no call for that on a ROUTER. The descriptor stays libzmq's, which sees the end of
-// the stream and closes it. The caller makes sure that the descriptor is still that peer's.
-func Hangup(fd int) error {
-	if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil && err != syscall.ENOTCONN {
-		return fmt.Errorf("zmqsock: hang up descriptor %d: %w", fd, err)
-	}
-	return nil
 }

@@ -47,17 +47,19 @@ func (o *Out) Add(s *Socket, id []byte, header bool) int {
 		o.growOuts()
 	}
 	m := &o.outs[o.n]
-	m.sock, m.first, m.count, m.err, m.idlen, m.hdrlen = s.h, C.uint32_t(o.nf), 0, 0, 0, 0
+	m.sock, m.first, m.count, m.err, m.idlen, m.hdrlen, m.idframe = s.h, C.uint32_t(o.nf), 0, 0, 0, 0, 0
 	if header {
 		m.hdrlen = 32
 	}
 	o.socks = append(o.socks, s)
 	o.n++
-	if len(id) > 0 && len(id) <= len(m.id) {
+	switch {
+	case len(id) > len(m.id):
+		m.idframe = 1
+		o.Append(id)
+	case len(id) > 0:
 		m.idlen = C.uint8_t(len(id))
 		copy(unsafe.Slice((*byte)(&m.id[0]), len(id)), id)
-	} else if len(id) > 0 {
-		o.Append(id)
 	}
 	return o.n - 1
 }
@@ -136,7 +138,7 @@ func (o *Out) Reset() {
 	o.pages, o.big, o.page = o.pages[:0], o.big[:0], nil
 }
 
-// Free gives all memory back.
+// Free gives all memory back. The batch is empty afterwards and may be used again, and freed again.
 func (o *Out) Free() {
 	o.Reset()
 	for _, p := range o.spare {
@@ -203,23 +205,36 @@ func (o *Out) sendSlow() int {
 	refused := 0
 	for i := range o.n {
 		m := &o.outs[i]
-		var parts [][]byte
-		if m.idlen > 0 {
-			parts = append(parts, unsafe.Slice((*byte)(&m.id[0]), int(m.idlen)))
-		}
-		if m.hdrlen > 0 {
-			parts = append(parts, o.Header(i))
-		}
-		for _, f := range o.frames[m.first : m.first+m.count] {
-			parts = append(parts, unsafe.Slice((*byte)(f.data), int(f.size)))
-		}
-		if m.err = sendParts(o.socks[i].s, parts); m.err != 0 {
+		if m.err = sendParts(o.socks[i].s, o.parts(i)); m.err != 0 {
 			refused++
 		}
 	}
 	return refused
 }
 
+// parts returns all frames of message i in their order on the wire.
+func (o *Out) parts(i int) [][]byte {
+	m := &o.outs[i]
+	var parts [][]byte
+	frames := o.frames[m.first : m.first+m.count]
+	if m.idlen > 0 {
+		parts = append(parts, unsafe.Slice((*byte)(&m.id[0]), int(m.idlen)))
+	}
+	if m.idframe > 0 {
+		parts, frames = append(parts, frameBytes(frames[0])), frames[1:]
+	}
+	if m.hdrlen > 0 {
+		parts = append(parts, o.Header(i))
+	}
+	for _, f := range frames {
+		parts = append(parts, frameBytes(f))
+	}
+	return parts
+}
+
+func frameBytes(f C.tr_frame) []byte { return unsafe.Slice((*byte)(f.data), int(f.size)) }
+
+// sendParts goes on with the next message after a refusal, which concerns the first frame only: libzmq takes a message whole or not at all.
 func sendParts(s *zmq.Socket, parts [][]byte) C.int32_t {
 	for k, p := range parts {
 		flags := zmq.DONTWAIT

@@ -17,7 +17,7 @@ import (
 
 // Poller waits for messages on a set of sockets, or for a wake-up. It belongs to the sockets' goroutine.
 type Poller struct {
-	socks []*Socket
+	socks []*Socket // keeps what h points to
 	h     []unsafe.Pointer
 	ready []C.uint8_t
 	wake  *Wake
@@ -27,14 +27,19 @@ type Poller struct {
 // NewPoller returns a poller that also returns when wake is woken.
 func NewPoller(wake *Wake) *Poller { return &Poller{wake: wake, ready: make([]C.uint8_t, 1)} }
 
-// Set replaces the sockets to wait for, monitors included where a socket has one.
+// MaxPolled is how many sockets one poller can wait for; a monitor counts as a socket.
+const MaxPolled = C.TR_MAX_POLL
+
+// Set replaces the sockets to wait for, monitors included where a socket has one. They must be open.
 func (p *Poller) Set(socks []*Socket) {
 	if layout != nil {
 		p.setSlow(socks)
 		return
 	}
+	clear(p.socks)
 	p.socks, p.h = p.socks[:0], p.h[:0]
 	for _, s := range socks {
+		p.socks = append(p.socks, s)
 		p.h = append(p.h, handle(s.s))
 		if s.mon != nil {
 			p.h = append(p.h, handle(s.mon))

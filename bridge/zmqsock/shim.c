@@ -2,7 +2,7 @@
 
 #include "shim.h"
 #include <errno.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +30,10 @@ tr_in *tr_in_new(uint32_t msgs, size_t arena) {
 
 void tr_in_clear(tr_in *b, int poison) {
     for (uint32_t i = 0; i < b->nwholes; i++) {
-        // A body that is referenced elsewhere (sent on) must keep its bytes; only our own arena is poisoned.
-        zmq_msg_close(&b->wholes[i]);
+        zmq_msg_t *w = &b->wholes[i];
+        // A body that is referenced elsewhere (sent on, and perhaps not yet written) keeps its bytes.
+        if (poison && !zmq_msg_get(w, ZMQ_SHARED)) memset(zmq_msg_data(w), 0xDB, zmq_msg_size(w));
+        zmq_msg_close(w);
     }
     if (poison) memset(b->arena, 0xDB, b->used);
     b->used = 0;
@@ -77,8 +79,33 @@ static uint8_t header_type(zmq_msg_t *m) {
     return zmq_msg_size(m) == 32 ? ((uint8_t *)zmq_msg_data(m))[3] : 255;
 }
 
-// tr_recv adds up to max messages to b. It returns how many, or -1 with errno (never EAGAIN, never EINTR).
-// Bit t of fd_types asks for the descriptor of messages whose header has type t.
+// recv_rest takes the frames of the message whose first one is in m. It returns -1 where the context ends under the message.
+static int recv_rest(tr_in *b, tr_msg *out, zmq_msg_t *m, void *sock, size_t comfort, int router, uint64_t fd_types) {
+    for (int i = 0;; i++) {
+        int more = zmq_msg_more(m);
+        out->size += zmq_msg_size(m);
+        if (i == router) {
+            uint8_t t = header_type(m);
+            if (fd_types == UINT64_MAX || (t < 64 && (fd_types >> t & 1))) out->fd = zmq_msg_get(m, ZMQ_SRCFD);
+        }
+        if (out->count < TR_MAX_FRAMES) {
+            keep(b, m, comfort);
+            out->count++;
+        } else {
+            out->dropped++;
+            zmq_msg_close(m);
+        }
+        if (!more) return 0;
+        zmq_msg_init(m);
+        if (recv_retry(m, sock) < 0) {
+            zmq_msg_close(m);
+            return -1;
+        }
+    }
+}
+
+// tr_recv adds up to max messages to b. It returns how many, or -1 with errno (never EAGAIN, never EINTR) if there are none.
+// Bit t of fd_types asks for the descriptor of messages whose header has type t, all bits for that of every message.
 int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types) {
     int got = 0;
     while (max-- > 0 && b->nmsgs < b->msgs_cap && b->frames_cap - b->nframes >= TR_MAX_FRAMES &&
@@ -86,32 +113,18 @@ int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint
         zmq_msg_t m;
         zmq_msg_init(&m);
         if (recv_retry(&m, sock) < 0) {
+            int e = errno;
             zmq_msg_close(&m);
-            return errno == EAGAIN ? got : (got ? got : -1);
+            errno = e;
+            return e == EAGAIN ? got : (got ? got : -1);
         }
-        tr_msg *out = &b->msgs[b->nmsgs++];
-        out->first = b->nframes, out->count = out->dropped = 0, out->fd = -1, out->size = 0;
-        for (uint32_t i = 0;; i++) {
-            int more = zmq_msg_more(&m);
-            out->size += zmq_msg_size(&m);
-            if (i == (uint32_t)router) {
-                uint8_t t = header_type(&m);
-                if (t < 64 && (fd_types >> t & 1)) out->fd = zmq_msg_get(&m, ZMQ_SRCFD);
-            }
-            if (out->count < TR_MAX_FRAMES) {
-                keep(b, &m, comfort);
-                out->count++;
-            } else {
-                out->dropped++;
-                zmq_msg_close(&m);
-            }
-            if (!more) break;
-            zmq_msg_init(&m);
-            if (recv_retry(&m, sock) < 0) { // the socket is being closed under the message
-                zmq_msg_close(&m);
-                break;
-            }
+        tr_msg *out = &b->msgs[b->nmsgs];
+        *out = (tr_msg){.first = b->nframes, .fd = -1};
+        if (recv_rest(b, out, &m, sock, comfort, router, fd_types) < 0) { // half a message is none
+            b->nframes = out->first;
+            return got ? got : -1;
         }
+        b->nmsgs++;
         got++;
     }
     return got;
@@ -131,7 +144,11 @@ static int send_retry(zmq_msg_t *m, void *sock, int flags) {
 
 static int send_bytes(void *sock, const void *p, size_t n, int flags) {
     zmq_msg_t m;
-    if (zmq_msg_init_size(&m, n) < 0) return ENOMEM;
+    if (zmq_msg_init_size(&m, n) < 0) {
+        // Half a message cannot be taken back, and the next one would be read as its tail. Go's own allocator ends the process, too.
+        fprintf(stderr, "troupe: out of memory for a message of %zu bytes\n", n);
+        abort();
+    }
     memcpy(zmq_msg_data(&m), p, n);
     return send_retry(&m, sock, flags);
 }
@@ -146,13 +163,18 @@ static int send_frame(void *sock, tr_frame *f, int flags) {
 
 static int send_one(tr_out *o, tr_frame *frames) {
     int err = 0;
-    uint32_t left = o->count + (o->hdrlen > 0);
-    if (o->idlen) err = send_bytes(o->sock, o->id, o->idlen, left ? ZMQ_SNDMORE : 0);
+    uint32_t i = 0, left = o->count + (o->hdrlen > 0);
+    if (o->idlen) {
+        err = send_bytes(o->sock, o->id, o->idlen, left ? ZMQ_SNDMORE : 0);
+    } else if (o->idframe) {
+        left--, i++;
+        err = send_frame(o->sock, &frames[o->first], left ? ZMQ_SNDMORE : 0);
+    }
     if (!err && o->hdrlen) {
         left--;
         err = send_bytes(o->sock, o->hdr, o->hdrlen, left ? ZMQ_SNDMORE : 0);
     }
-    for (uint32_t i = 0; !err && i < o->count; i++) {
+    for (; !err && i < o->count; i++) {
         left--;
         err = send_frame(o->sock, &frames[o->first + i], left ? ZMQ_SNDMORE : 0);
     }
@@ -171,15 +193,15 @@ int tr_send(tr_out *outs, uint32_t n, tr_frame *frames) {
 
 // tr_poll waits for readable sockets (ready[i] = 1) or the wake descriptor (ready[n] = 1). EINTR returns 0.
 int tr_poll(void **socks, int n, int wakefd, long ms, uint8_t *ready) {
-    zmq_pollitem_t items[TR_MAX_FRAMES + 1];
-    if (n > TR_MAX_FRAMES) {
+    zmq_pollitem_t items[TR_MAX_POLL + 1];
+    if (n > TR_MAX_POLL) {
         errno = EINVAL;
         return -1;
     }
     for (int i = 0; i < n; i++) items[i] = (zmq_pollitem_t){socks[i], 0, ZMQ_POLLIN, 0};
     items[n] = (zmq_pollitem_t){NULL, wakefd, ZMQ_POLLIN, 0};
     int rc = zmq_poll(items, n + 1, ms);
-    if (rc < 0) return errno == EINTR ? 0 : -1;
-    for (int i = 0; i <= n; i++) ready[i] = items[i].revents != 0;
-    return rc;
+    if (rc < 0 && errno != EINTR) return -1;
+    for (int i = 0; i <= n; i++) ready[i] = rc > 0 && items[i].revents != 0;
+    return rc < 0 ? 0 : rc;
 }

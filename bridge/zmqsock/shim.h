@@ -38,11 +38,13 @@ typedef struct {
     uint32_t first, count;
     int32_t err; // 0 sent, else the errno of its first refused frame
     uint8_t idlen, hdrlen;
-    uint8_t id[10];
+    uint8_t idframe; // set where the routing id is too long for id: it is the first of the frames then
+    uint8_t id[9];
     uint8_t hdr[32];
 } tr_out;
 
 #define TR_MAX_FRAMES 64
+#define TR_MAX_POLL 512
 
 tr_in *tr_in_new(uint32_t msgs, size_t arena);
 void tr_in_clear(tr_in *b, int poison);

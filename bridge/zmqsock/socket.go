@@ -21,8 +21,16 @@ func NewContext() (*Context, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zmqsock: no context: %w", err)
 	}
+	if err := c.SetMaxSockets(maxSockets); err != nil {
+		_ = c.Term()
+		return nil, fmt.Errorf("zmqsock: no context for %d sockets: %w", maxSockets, err)
+	}
 	return &Context{c}, nil
 }
+
+// maxSockets is libzmq's limit per context. A monitored socket takes three, and one context serves a whole process; the default, 1,023, is soon
+// used up, and costs as much as the descriptors do, nothing until they are used.
+const maxSockets = 16 << 10
 
 // Wrap returns a Context on a context the caller owns, and will end.
 func Wrap(c *zmq.Context) *Context { return &Context{c} }
@@ -35,7 +43,7 @@ type Socket struct {
 	s      *zmq.Socket
 	h      unsafe.Pointer // libzmq's handle; nil on the per-frame path
 	kind   Kind
-	locks  []*ipcLock
+	bound  []binding
 	mon    *zmq.Socket
 	router int // 1 where messages start with a routing id
 }
@@ -105,18 +113,15 @@ func (s *Socket) Batched() bool { return s.h != nil }
 // Kind returns the socket's type.
 func (s *Socket) Kind() Kind { return s.kind }
 
-// Close closes the socket, its monitor, and gives up its ipc paths. Messages still to be sent go on for Linger.
+// Close gives up the endpoints, closes the socket and its monitor. Messages still to be sent go on for Linger. Closing twice does nothing.
 func (s *Socket) Close() error {
+	s.unbind()
 	if s.mon != nil {
 		_ = s.s.Monitor("", 0)
-		_ = s.mon.SetLinger(0)
 		_ = s.mon.Close()
 		s.mon = nil
 	}
 	err := s.s.Close()
-	for _, l := range s.locks {
-		l.release()
-	}
-	s.locks, s.h = nil, nil
+	s.h = nil
 	return err
 }
