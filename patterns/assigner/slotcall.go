@@ -61,7 +61,7 @@ func (s *slot) serve(ctx actor.Context, m *wire.Message, seq uint32, last bool, 
 		} else {
 			s.send(h, append([][]byte{reply}, c.more...)...)
 		}
-	case errors.As(err, &crashed):
+	case errors.As(err, &crashed), errors.Is(err, ErrPanicked):
 		s.leave(run)
 		s.answerError(seq, wire.Panicked, wire.Unknown, "the service crashed: "+err.Error()+": its session is lost, open another hit", last)
 		if last {
@@ -88,7 +88,7 @@ func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool)
 		s.answerError(seq, status, wire.Unknown, "stopped while it ran: "+err.Error(), last)
 		return
 	}
-	s.answerError(seq, wire.ServiceError, wire.Finished, err.Error(), last)
+	s.answerServiceError(seq, err, last)
 }
 
 // admit makes the call the running one; false: it was cancelled before.
