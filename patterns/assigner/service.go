@@ -12,7 +12,8 @@ type Handler func(ctx context.Context, c *Call) ([]byte, error)
 
 // Session is what a hit is to the worker: made by Service.Open, called in order, and closed, all on the hit's thread.
 type Session interface {
-	// Call serves one call; an error answers that call, and the session goes on.
+	// Call serves one call; an error answers that call, and the session goes on. An error that is ErrPanicked says that the
+	// session is lost, as a panic does, without a stack in the log: for code that runs elsewhere, say in a process that has ended.
 	Call(ctx context.Context, c *Call) ([]byte, error)
 	// Close ends the session. It runs once, also after a crash in Call.
 	Close() error

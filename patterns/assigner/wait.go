@@ -26,3 +26,7 @@ func (b *Broker) Wait(ctx context.Context) error {
 		return errors.New("assigner: the broker's loop has ended")
 	}
 }
+
+// Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
+// the broker's refusal where it refuses the client for ever.
+func (c *Client) Ready(ctx context.Context) error { return c.ready(ctx) }
