@@ -128,8 +128,10 @@ func (l *Loop) Serve(ctx context.Context) error {
 	if !l.served.CompareAndSwap(false, true) {
 		return errors.New("bridge: this loop has been served already: make a new one")
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if l.cfg.Spin == 0 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	defer context.AfterFunc(ctx, l.Stop)()
 	defer l.end()
 	for {
@@ -142,10 +144,14 @@ func (l *Loop) Serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !busy {
-			if err := l.rest(); err != nil {
-				return err
-			}
+		switch {
+		case !busy:
+			err = l.rest()
+		case l.cfg.Spin > 0:
+			runtime.Gosched() // those who got answers write their next messages, which leave in one batch
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

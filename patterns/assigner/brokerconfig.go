@@ -130,10 +130,3 @@ func def[T comparable](v *T, d T) {
 		*v = d
 	}
 }
-
-// quietSystem is an actor system of our own: the engine's default logger writes colours to stderr. The engine's throttle of dead letters
-// keeps a goroutine for its whole interval, which would outlive us by a second; here it is short.
-func quietSystem(l *slog.Logger) *actor.ActorSystem {
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return l }),
-		actor.WithDeadLetterThrottleInterval(50*time.Millisecond))
-}

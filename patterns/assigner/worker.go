@@ -90,6 +90,7 @@ type Worker struct {
 	incarnation string
 	link        *link
 	sessions    *actor.PID // supervisor of slots
+	pool        *host.Goroutines // of slots without threads of their own
 	threads     threadPool
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
@@ -138,8 +139,9 @@ func (w *Worker) Serve(ctx context.Context) error {
 
 // Start connects to the broker and begins to serve. It does not wait for the broker, which may be started later; Welcomed does.
 func (w *Worker) Start(ctx context.Context) error {
+	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.Slots, maxParked))
 	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
-		ChildOptions: []actor.PropsOption{actor.WithDispatcher(host.Goroutine(slotThroughput)), actor.WithMailbox(slotMailbox)}})
+		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)}})
 	l, err := startLink(ctx, linkConfig{broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working}, (*workerSide)(w))
@@ -154,7 +156,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	return l.begin(ctx)
 }
 
-const sessionsChild = "sessions"
+const (
+	sessionsChild = "sessions"
+	maxParked     = 256 // goroutines kept for slots without threads of their own
+)
 
 // Welcomed is closed when a broker has registered the worker for the first time.
 func (w *Worker) Welcomed() <-chan struct{} { return w.welcomed }
@@ -204,7 +209,8 @@ func (w *Worker) Close(ctx context.Context) error {
 		}
 		w.mu.Unlock()
 		w.err = w.link.close(ctx)
-		w.err = joined([]error{w.err, w.threads.close(ctx)})
+		w.pool.Close()
+		w.err = joined([]error{w.err, w.threads.close(ctx), w.pool.Wait(ctx)})
 		close(w.closed)
 	})
 	<-w.closed
