@@ -100,7 +100,7 @@ func (a *brokerActor) rare(ctx actor.Context) {
 		a.run(ctx, fx)
 		m.Reply(answer)
 	case *Drain:
-		h.drained = m.Done
+		h.drained = append(h.drained, m.Done)
 		a.run(ctx, a.broker.Drain(h.take()))
 	case *Farewell:
 		a.run(ctx, a.broker.Farewell(h.take()))
@@ -120,10 +120,12 @@ func (a *brokerActor) run(ctx actor.Context, fx []machine.Effect) {
 	} else {
 		a.timer.Stop()
 	}
-	if a.house.drained != nil && a.broker.Drained() {
-		done := a.house.drained
+	if len(a.house.drained) > 0 && a.broker.Drained() {
+		waiting := a.house.drained
 		a.house.drained = nil
-		done()
+		for _, done := range waiting {
+			done()
+		}
 	}
 }
 
@@ -172,10 +174,7 @@ func (a *brokerActor) tell(ctx actor.Context, hit *machine.Hit, event any) {
 		return
 	}
 	if hit.State != machine.Ended {
-		if m, ok := event.(*wire.Message); ok {
-			event = m.Copy()
-		}
-		ctx.Send(ctx.Self(), &retell{hit, event})
+		ctx.Send(ctx.Self(), &retell{hit, kept(event)})
 	}
 }
 
@@ -186,8 +185,16 @@ func (a *brokerActor) ask(ctx actor.Context, w *machine.Worker, event any) {
 	case pid != nil:
 		ctx.Send(pid, event)
 	case known:
-		ctx.Send(ctx.Self(), &asked{w, event})
+		ctx.Send(ctx.Self(), &asked{w, kept(event)})
 	}
+}
+
+// kept makes an event last: a message borrows its bytes.
+func kept(event any) any {
+	if m, ok := event.(*wire.Message); ok && m.Lease != nil {
+		return m.Copy()
+	}
+	return event
 }
 
 func (a *brokerActor) workerUp(ctx actor.Context, m *workerUp) {
@@ -225,7 +232,7 @@ func (a *brokerActor) crashed(ctx actor.Context, m *crashed) {
 	for w := range a.workers {
 		if w.Peer == wire.Peer(m.id) {
 			delete(a.workers, w)
-			a.run(ctx, a.broker.WorkerCrashed(w, m.what, a.house.take()))
+			a.run(ctx, a.broker.WorkerCrashed(a.house.now(), w, m.what, a.house.take()))
 			return
 		}
 	}

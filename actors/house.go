@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +18,8 @@ type House struct {
 	hits    *actor.PID // supervisor of hits
 	workers *actor.PID // supervisor of workers
 	refused [wire.Statuses]atomic.Uint64
-	fx      []machine.Effect // scratch, in use only within one step
-	drained func()
+	fx      []machine.Effect  // scratch, in use only within one step
+	drained []func()          // who waits for the last hit to end
 	resting []*actor.PID      // hit actors without a hit
 	fallen  map[string]uint64 // hits of actors that are stopping, by the actor's PID
 	spawned uint64            // hit actors started, for their names
@@ -63,11 +64,15 @@ func (h *House) give(fx []machine.Effect) {
 
 func (h *House) now() time.Duration { return h.ports.Now() }
 
-// send carries out a Send effect. A peer that cannot be told is reported by the bridge, so the error says nothing new.
+// send carries out a Send effect. A peer that is gone is reported by the bridge, and a client that does not read is disconnected there. A
+// worker that does not read keeps its hits; but one that cannot even be told to end a hit would keep the slot for ever.
 func (h *House) send(e *machine.Effect) {
 	frames := e.Frames[:]
 	for len(frames) > 0 && frames[len(frames)-1] == nil {
 		frames = frames[:len(frames)-1]
 	}
-	_ = h.ports.Outbox.Send(e.To, e.Header, frames...)
+	err := h.ports.Outbox.Send(e.To, e.Header, frames...)
+	if e.Header.Type == wire.End && errors.Is(err, wire.ErrPeerSlow) {
+		h.ports.Peers.HangUp(e.To, "window", "it does not read: it could not be told to end a hit, whose slot would stay taken")
+	}
 }

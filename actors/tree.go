@@ -34,7 +34,10 @@ const (
 func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dispatcher, stop time.Duration) supervision.Spec {
 	clock := func() int64 { return int64(h.ports.Now()) }
 	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock}))}
-	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Clock: clock, OnReject: h.rejected}))}
+	// The loop hands out one batch and runs everybody before the next, so a hit's mailbox is bounded by the batch. A limit of its own could only
+	// lose an ENDED, and with it a slot.
+	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher),
+		actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, OnReject: h.rejected}))}
 	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Children: []supervision.ChildSpec{
 		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
 		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),
@@ -83,21 +86,15 @@ func (h *House) workerExited(e supervision.Exited) {
 	}
 }
 
-// rejected answers calls that found the hit's mailbox full, or the hit over.
-func (h *House) rejected(_ *actor.PID, message any, reason error) {
-	m, ok := message.(*wire.Message)
-	if !ok {
-		if b, ok := message.(*begin); ok {
-			b.msg.Release()
-		}
-		return
+// rejected takes what was still in the mailbox of a hit that has ended: its session may have ended without the broker's knowing, and its
+// client may wait for an answer. Whoever hears of hits that are over hears of it.
+func (h *House) rejected(_ *actor.PID, message any, _ error) {
+	switch m := message.(type) {
+	case *wire.Message:
+		h.system.Root.Send(h.broker, m)
+	case *begin:
+		m.msg.Release()
 	}
-	h.count(wire.QueueFull)
-	if m.Header.Type != wire.Call {
-		return
-	}
-	head := wire.Header{Type: wire.Error, Status: wire.QueueFull, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
-	_ = h.ports.Outbox.Send(m.From, head, []byte("the hit takes no more calls at once: "+reason.Error()))
 }
 
 // ports are what the broker's machine needs while it decides.

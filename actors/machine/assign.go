@@ -14,8 +14,8 @@ import (
 func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	c := b.clients[m.From]
 	switch {
-	case c == nil:
-		return refuse(fx, m, wire.NotRegistered, "OPEN after BYE: say HELLO first")
+	case c == nil || c.left:
+		return refuse(fx, m, wire.NotRegistered, "OPEN from a connection whose HELLO was refused, or that has said BYE: say HELLO first")
 	case !m.Header.Flags.Has(wire.Ref):
 		return refuse(fx, m, wire.BadFlag, "OPEN without the flag ref: put a reference of your own into the hit field and set ref")
 	case b.draining:
@@ -36,7 +36,7 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 			return b.assign(now, s, e.Worker, c, m, name, m.Header.Arg, fx)
 		}
 	}
-	return b.enqueue(now, s, c, m, fx)
+	return b.enqueue(now, s, c, m, now+b.cfg.MaxWait, fx)
 }
 
 // openUnknown lets the first OPENs after a start wait for workers that have yet to register, and refuses later ones.
@@ -48,7 +48,7 @@ func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx [
 	if now >= b.cfg.Grace {
 		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
 	}
-	return b.enqueue(now, b.service(string(name)), c, m, fx)
+	return b.enqueue(now, b.service(string(name)), c, m, b.cfg.Grace, fx)
 }
 
 // offered lists some services in words.
@@ -77,25 +77,33 @@ func (b *Broker) service(name string) *service {
 	return s
 }
 
-// enqueue lets an OPEN wait for a slot.
-func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Message, fx []Effect) []Effect {
+// enqueue lets an OPEN wait for a slot, until the given time at most.
+func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Message, until time.Duration, fx []Effect) []Effect {
 	if s.queue.n >= b.cfg.MaxQueue {
-		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy and %d hits wait, the limit is %d (the broker's --max-queue): try again later, or start more workers",
-			b.slots(s), s.name, s.queue.n, b.cfg.MaxQueue)
+		fx = refuse(fx, m, wire.QueueFull, "%d hits wait for one of the %d slots of service %q, the limit is %d (the broker's --max-queue): try again later, or start more workers",
+			s.queue.n, b.slots(s), s.name, b.cfg.MaxQueue)
+		b.prune(s)
+		return fx
 	}
-	wait := b.cfg.MaxWait
+	limit := now + b.cfg.MaxWait
 	if arg := m.Header.Arg; arg > 0 {
-		wait = min(wait, time.Duration(arg)*time.Millisecond)
+		limit = min(limit, now+time.Duration(arg)*time.Millisecond)
 	}
 	b.arrivals++
 	b.totals.Queued++
-	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, deadline: now + wait, index: -1}
-	if !s.offered {
-		w.deadline = min(w.deadline, b.cfg.Grace)
-	}
+	c.waiting++
+	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
 	s.queue.push(w)
 	heap.Push(&b.waiting, w)
 	return fx
+}
+
+// prolong gives those that waited for somebody to offer the service their whole time.
+func (b *Broker) prolong(s *service) {
+	s.queue.each(func(w *waiter) {
+		w.deadline = w.limit
+		heap.Fix(&b.waiting, w.index)
+	})
 }
 
 func (b *Broker) slots(s *service) int {
@@ -113,12 +121,22 @@ func (b *Broker) slots(s *service) int {
 func (b *Broker) unqueue(w *waiter) {
 	w.service.queue.remove(w)
 	b.waiting.drop(w)
+	w.client.waiting--
+	b.prune(w.service)
+}
+
+// prune forgets a service that nobody has ever offered or waits for.
+func (b *Broker) prune(s *service) {
+	if !s.offered && s.queue.n == 0 {
+		delete(b.services, s.name)
+	}
 }
 
 // assign makes the hit. arg is what is left of its deadline in ms, 0 for none.
 func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, label string, arg uint32, fx []Effect) []Effect {
 	handle := b.ports.Reserve()
 	if handle == 0 {
+		w.fix() // it was chosen, so its turn is past
 		return refuse(fx, m, wire.QueueFull, "the broker holds as many hits as it has handles: close some")
 	}
 	w.Load.Used++
@@ -140,10 +158,21 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 
 // slotFree gives the worker's free slot to whoever waits longest for one of its services.
 func (b *Broker) slotFree(now time.Duration, w *Worker, fx []Effect) []Effect {
-	if w == nil {
-		return fx
+	w.Load.Used--
+	if w.deaf {
+		w.deaf, w.Load.Closed = false, false
 	}
-	w.Load.Used = max(w.Load.Used-1, 0)
+	w.fix()
+	return b.serve(now, w, fx)
+}
+
+// deaf frees the slot of a hit that the worker could not be told of. If its connection is gone, that is about to be reported; if it does not
+// read, it would be the least busy worker for ever and fail every OPEN, so it gets no new hits until it has ended one.
+func (b *Broker) deaf(now time.Duration, w *Worker, s wire.Status, fx []Effect) []Effect {
+	w.Load.Used--
+	if s == wire.WorkerGone || w.hits.n > 0 {
+		w.deaf, w.Load.Closed = s != wire.WorkerGone, true
+	}
 	w.fix()
 	return b.serve(now, w, fx)
 }
@@ -171,10 +200,10 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 
 func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Effect) []Effect {
 	name, _ := label(w.msg.Frame(1)) // judged on arrival
-	arg := uint32(0)
-	if w.msg.Header.Arg > 0 {
-		left := min((w.deadline - now).Milliseconds(), math.MaxUint32)
-		arg = uint32(max(left, 1))
+	arg := w.msg.Header.Arg
+	if arg > 0 {
+		waited := uint32(min((now - w.since).Milliseconds(), math.MaxUint32))
+		arg = max(arg, waited+1) - waited
 	}
 	return b.assign(now, w.service, to, w.client, w.msg, name, arg, fx)
 }

@@ -65,11 +65,14 @@ type Totals struct {
 	Lost    uint64 `json:"workers_lost"`
 }
 
+// client is one connection that has said HELLO.
 type client struct {
-	peer  wire.Peer
-	name  string
-	hits  hits
-	since time.Duration
+	peer    wire.Peer
+	name    string
+	window  int64 // bytes, as granted
+	hits    hits
+	waiting int  // its OPENs in queues
+	left    bool // it has said BYE
 }
 
 type service struct {
@@ -87,10 +90,10 @@ func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 }
 
 var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []Effect{
-	wire.Hello: (*Broker).hello, wire.Open: (*Broker).open, wire.Ready: (*Broker).ready, wire.Bye: (*Broker).bye,
-	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).unknownHit,
-	wire.Pong: (*Broker).nothing, wire.Error: (*Broker).complaint, wire.Admin: (*Broker).admin,
-	wire.Opened: (*Broker).unknownHit, wire.Reply: (*Broker).unknownHit, wire.Working: (*Broker).unknownHit, wire.Ended: (*Broker).unknownHit,
+	wire.Hello: (*Broker).hello, wire.Open: (*Broker).open, wire.Ready: (*Broker).ready, wire.Bye: (*Broker).bye, wire.Admin: (*Broker).admin,
+	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over,
+	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
+	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.
@@ -101,49 +104,67 @@ func (b *Broker) Message(now time.Duration, m *wire.Message, fx []Effect) []Effe
 	return refuse(fx, m, wire.BadType, "%v is not for a broker", m.Header.Type)
 }
 
-func (b *Broker) nothing(_ time.Duration, _ *wire.Message, fx []Effect) []Effect { return fx }
-
-func (b *Broker) complaint(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	return append(fx, Effect{Kind: Count, Status: m.Header.Status})
+// fromWorker takes what workers say: one whose actor is not attached yet is heard by it later.
+func (b *Broker) fromWorker(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if w := b.workers[m.From]; w != nil {
+		return append(fx, Effect{Kind: Ask, Worker: w, Event: m})
+	}
+	switch m.Header.Type {
+	case wire.Pong:
+		return fx
+	case wire.Error:
+		return append(fx, Effect{Kind: Count, Status: m.Header.Status})
+	}
+	return unknownHit(m, fx)
 }
 
-// hello registers a client, or answers one that says it again.
-func (b *Broker) hello(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+// hello registers a client. Said again it changes nothing: bytes have been counted against the window by then.
+func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	info, err := wire.ParseHello(m.Frame(0))
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
 	c := b.clients[m.From]
 	if c == nil {
-		c = &client{peer: m.From, since: now, hits: hits{which: ofClient}}
+		c = &client{peer: m.From, name: info.Name, window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
 		b.clients[m.From] = c
 	}
-	c.name = info.Name
-	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, b.welcome(m.From, info.Window, info.Name)))
+	c.left = false
+	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, b.welcome(c.window, c.name)))
 }
 
-func (b *Broker) welcome(to wire.Peer, window int64, name string) []byte {
+// welcome is the JSON frame of WELCOME.
+func (b *Broker) welcome(window int64, name string) []byte {
 	return mustJSON(wire.WelcomeInfo{Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
-		Window: b.ports.Window(to, window), HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name})
+		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name})
 }
 
 // bye: a client leaves; its hits are ended.
-func (b *Broker) bye(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	return b.leave(b.clients[m.From], Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, fx)
+func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	c := b.clients[m.From]
+	if c == nil {
+		if b.workers[m.From] != nil {
+			return b.fromWorker(now, m, fx)
+		}
+		return fx
+	}
+	return b.leave(c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, fx)
 }
 
 // Lose takes the loss of a client's connection.
 func (b *Broker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
-	return b.leave(b.clients[g.Peer], Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, fx)
-}
-
-func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
+	c := b.clients[g.Peer]
 	if c == nil {
 		return fx
 	}
-	delete(b.clients, c.peer)
-	for _, s := range b.services {
-		s.queue.each(func(w *waiter) {
+	delete(b.clients, g.Peer)
+	return b.leave(c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, fx)
+}
+
+func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
+	c.left = true
+	if c.waiting > 0 {
+		b.eachWaiter(func(w *waiter) {
 			if w.client == c {
 				b.unqueue(w)
 			}
@@ -155,42 +176,44 @@ func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
 	return fx
 }
 
-// byRef finds the open under way that a client names by its reference; by handle the hit is over.
+// eachWaiter calls f for every OPEN that waits; f may take it out.
+func (b *Broker) eachWaiter(f func(*waiter)) {
+	for _, s := range b.services {
+		s.queue.each(f)
+	}
+}
+
+// byRef finds the open under way that a client names by its reference, the latest first. There is none if its answer is on the way
+// already; that is the answer to this, too.
 func (b *Broker) byRef(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	c := b.clients[m.From]
 	if !m.Header.Flags.Has(wire.Ref) || c == nil {
-		return b.unknownHit(now, m, fx)
+		return b.over(now, m, fx)
 	}
-	for h := c.hits.first; h != nil; h = h.links[ofClient].next {
-		if h.Ref == m.Header.Hit && (h.OneShot || !h.told) {
+	for h := c.hits.last; h != nil; h = h.links[ofClient].prev {
+		if h.Ref == m.Header.Hit && h.Client != 0 && (h.OneShot || !h.hears) {
 			return append(fx, Effect{Kind: Tell, Hit: h, Event: m})
 		}
 	}
-	for _, s := range b.services {
-		var found *waiter
-		s.queue.each(func(w *waiter) {
-			if w.client == c && w.msg.Header.Hit == m.Header.Hit {
-				found = w
-			}
-		})
-		if found != nil {
-			b.unqueue(found)
-			return b.failOpen(found.msg, wire.Cancelled, "cancelled while it waited for a slot", fx)
-		}
-	}
-	return fx // over already: its answer is on the way
-}
-
-// unknownHit answers what names a hit that is over, or never was.
-func (b *Broker) unknownHit(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	if m.Header.Type == wire.Close {
-		h := wire.Header{Type: wire.Closed, Flags: m.Header.Flags, Status: wire.UnknownHit, Hit: m.Header.Hit}
-		return append(fx, send(m.From, h, []byte("the hit is over already")))
-	}
-	if m.Header.Type == wire.Cancel {
+	if c.waiting == 0 {
 		return fx
 	}
-	return refuse(fx, m, wire.UnknownHit, "hit %x is over or never was: open another one", m.Header.Hit)
+	var found *waiter
+	b.eachWaiter(func(w *waiter) {
+		if w.client == c && w.msg.Header.Hit == m.Header.Hit && (found == nil || w.order > found.order) {
+			found = w
+		}
+	})
+	if found == nil {
+		return fx
+	}
+	b.unqueue(found)
+	return b.failOpen(found.msg, wire.Cancelled, "cancelled by its client while it waited for a slot: open again if that was not meant", fx)
+}
+
+// over answers what names a hit that is over, or never was.
+func (b *Broker) over(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	return unknownHit(m, fx)
 }
 
 // failOpen answers an OPEN that waited in vain. Nothing of it was started.
@@ -204,62 +227,50 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 	if b.byHandle[h.Handle] != h {
 		return fx
 	}
-	b.forget(h)
-	b.totals.Ended++
-	if s != wire.OK {
-		b.totals.Failed++
+	b.forget(h, s)
+	if h.undelivered {
+		return b.deaf(now, h.worker, s, fx)
 	}
 	return b.slotFree(now, h.worker, fx)
 }
 
 // forget takes a hit out of all lists and frees its handle.
-func (b *Broker) forget(h *Hit) {
+func (b *Broker) forget(h *Hit, s wire.Status) {
 	delete(b.byHandle, h.Handle)
 	b.ports.Free(h.Handle)
 	b.all.remove(h)
 	h.client.hits.remove(h)
-	if h.worker != nil {
-		h.worker.hits.remove(h)
+	h.worker.hits.remove(h)
+	b.totals.Ended++
+	if s != wire.OK {
+		b.totals.Failed++
 	}
 }
 
-// Crashed takes the death of a hit's actor: exactly that hit fails. The slot stays taken until the worker has ended the session.
+// Crashed takes the death of a hit's actor: exactly that hit fails. The slot stays taken until the worker has ended the session. What the
+// actor has sent before is unknown, so the worker is told all of it; it does no harm twice.
 func (b *Broker) Crashed(now time.Duration, handle uint64, what string, fx []Effect) []Effect {
 	h := b.byHandle[handle]
-	if h == nil || h.State == Ended {
+	if h == nil || h.orphan {
 		return fx
 	}
 	b.totals.Crashed++
-	why := Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "this hit alone was failed", Worker: h.names.Worker,
-		AgeMS: (now - h.Opened).Milliseconds()}
-	text := []byte("the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect")
-	if h.Client != 0 {
-		if h.told {
-			fx = h.tellClosed(wire.Internal, h.Accepted, text, mustJSON(why), fx)
-		} else {
-			fx = h.failOpen(wire.Internal, wire.Unknown, text, mustJSON(why), fx)
-		}
+	fx = h.crash(now, what, fx)
+	if b.workers[h.Worker] != h.worker {
+		b.forget(h, wire.Internal)
+		return fx
 	}
-	if h.State != Closing {
-		fx = append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)))
-		if h.LastSeq == 0 {
-			fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
-		}
-	}
-	h.Client = 0
-	h.State = Ended
-	return fx
+	h.orphan = true
+	return append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)), send(h.Worker, h.toWorker(wire.End, 0)))
 }
 
 // Drain makes the broker take no new hits; those that wait are told. Drained says when the open ones have ended.
 func (b *Broker) Drain(fx []Effect) []Effect {
 	b.draining = true
-	for _, s := range b.services {
-		s.queue.each(func(w *waiter) {
-			b.unqueue(w)
-			fx = b.failOpen(w.msg, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later", fx)
-		})
-	}
+	b.eachWaiter(func(w *waiter) {
+		b.unqueue(w)
+		fx = b.failOpen(w.msg, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later", fx)
+	})
 	return fx
 }
 

@@ -62,6 +62,24 @@ func refuse(fx []Effect, m *wire.Message, s wire.Status, format string, args ...
 	return append(fx, send(m.From, e, []byte(fmt.Sprintf(format, args...))))
 }
 
+// unknownHit answers what names a hit that is over, or never was. What can cross the hit's end in good faith gets no ERROR.
+func unknownHit(m *wire.Message, fx []Effect) []Effect {
+	switch m.Header.Type {
+	case wire.Close:
+		if m.Header.Flags.Has(wire.Ref) {
+			return fx
+		}
+		head := wire.Header{Type: wire.Closed, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
+		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit},
+			send(m.From, head, []byte("the hit is over or never was: there is nothing to close")))
+	case wire.Cancel:
+		return fx
+	case wire.Ended:
+		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
+	}
+	return refuse(fx, m, wire.UnknownHit, "%v of hit %x, which is over or never was: open another one", m.Header.Type, m.Header.Hit)
+}
+
 // Why is the record behind a negative verdict (first form: detector, what was measured, what was done, the knob).
 type Why struct {
 	Verdict  string `json:"verdict"`  // GONE, SAID-ERROR, KILLED, CRASHED

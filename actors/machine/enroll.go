@@ -8,11 +8,20 @@ import (
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
+// maxServices bounds what each assignment has to look at.
+const maxServices = 1024
+
 // ready registers a worker. A name that is taken is fought over first.
 func (b *Broker) ready(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if w := b.workers[m.From]; w != nil {
+		return w.again(now, m, fx)
+	}
 	info, err := wire.ParseReady(m.Frame(0))
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
+	}
+	if n := len(info.Services); n > maxServices {
+		return refuse(fx, m, wire.BadFrame, "READY: services has %d names: at most %d are possible, start several workers", n, maxServices)
 	}
 	if b.draining {
 		return refuse(fx, m, wire.Draining, "the broker takes no workers, it is about to stop: register with another one, or later")
@@ -36,9 +45,9 @@ func (b *Broker) nameOf(info *wire.ReadyInfo) string {
 }
 
 func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, fx []Effect) []Effect {
-	w := &Worker{Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker},
+	w := &Worker{Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
 		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names)}
-	w.welcome = b.welcome(peer, info.Window, info.Name)
+	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	b.workers[peer] = w
 	b.names[w.Name] = w
 	for _, name := range info.Services {
@@ -46,7 +55,10 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 			continue
 		}
 		s := b.service(name)
-		s.offered = true
+		if !s.offered {
+			s.offered = true
+			b.prolong(s)
+		}
 		w.names[name] = &Names{Service: name, Worker: w.Name}
 		w.services = append(w.services, s)
 		w.entries = append(w.entries, s.workers.Add(w, &w.Load))
@@ -67,8 +79,8 @@ func (w *Worker) withdraw() {
 	for i, e := range w.entries {
 		w.services[i].workers.Remove(e)
 	}
-	w.entries = nil
-	w.Load.Closed = true
+	w.entries, w.services = nil, nil
+	w.Load.Closed, w.deaf = true, false
 }
 
 // Report takes what a worker's machine reports.
@@ -78,7 +90,6 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return b.down(e.Worker, e.Why, fx)
 	case *WorkerLeaves:
 		e.Worker.withdraw()
-		e.Worker.services = nil
 		return fx
 	case *SlotFreed:
 		return b.slotFree(now, e.Worker, fx)
@@ -104,13 +115,12 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 		delete(b.names, w.Name)
 	}
 	w.withdraw()
-	w.services = nil
 	if w.hits.n > 0 || w.State != Leaving {
 		b.totals.Lost++
 	}
 	w.hits.each(func(h *Hit) {
-		if h.State == Ended { // its actor crashed, and nobody will end it now
-			b.forget(h)
+		if h.orphan { // nobody will end it now
+			b.forget(h, wire.Internal)
 			return
 		}
 		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why}})
@@ -121,16 +131,22 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 // orphaned frees the slot of a hit whose actor crashed.
 func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect {
 	h := b.byHandle[e.Handle]
-	if h == nil || h.worker != e.Worker || h.State != Ended {
+	if h == nil || h.worker != e.Worker || !h.orphan {
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
 	}
-	b.forget(h)
+	b.forget(h, wire.Internal)
 	return b.slotFree(now, e.Worker, fx)
 }
 
 // WorkerCrashed takes the death of a worker's actor: it is the loss of that worker.
-func (b *Broker) WorkerCrashed(w *Worker, what string, fx []Effect) []Effect {
+func (b *Broker) WorkerCrashed(now time.Duration, w *Worker, what string, fx []Effect) []Effect {
+	rival := w.rival
+	w.calm()
 	w.State = Gone
 	fx = b.down(w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
-	return append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
+	fx = append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
+	if rival != nil {
+		return b.ready(now, rival, fx)
+	}
+	return fx
 }

@@ -25,27 +25,29 @@ func (s State) String() string { return [...]string{"opening", "open", "closing"
 // Hit is the machine of one hit at the broker: it stands between one client and one slot of one worker, and passes every
 // message of theirs. Its fields may be read by whoever runs on the same loop.
 type Hit struct {
-	Handle     uint64
-	Ref        uint64 // the client's reference
-	Client     wire.Peer
-	Worker     wire.Peer
-	Attachment uint32 // epoch of the client's leg
-	Assignment uint32 // epoch of the worker's leg
-	State      State
-	OneShot    bool
-	Accepted   uint32 // seq of the last call passed on
-	Answered   uint32 // seq of the last call answered
-	LastSeq    uint32 // seq of the call that closes the hit, 0 if none
-	Thread     uint32 // OS thread that serves it
-	Opened     time.Duration
-	Label      string
-	told       bool        // the client has got OPENED
-	reason     wire.Status // what CLOSED will say when the worker has ended
-	limits     *Limits
-	names      *Names
-	client     *client // the broker's, as are the three below
-	worker     *Worker
-	links      [3]link
+	Handle      uint64
+	Ref         uint64    // the client's reference
+	Client      wire.Peer // 0 when it has left, or has been told the end
+	Worker      wire.Peer
+	Attachment  uint32 // epoch of the client's leg
+	Assignment  uint32 // epoch of the worker's leg
+	Accepted    uint32 // seq of the last call passed on
+	Answered    uint32 // seq of the last call answered
+	LastSeq     uint32 // seq of the call that closes the hit, 0 if none
+	Thread      uint32 // OS thread that serves it
+	State       State
+	OneShot     bool
+	hears       bool        // answers go to the client: it has got OPENED, or is a one-shot's
+	orphan      bool        // its actor crashed, and the worker has not ended the session yet
+	undelivered bool        // its BEGIN could not be passed on
+	reason      wire.Status // what CLOSED will say when the worker has ended
+	Opened      time.Duration
+	Label       string
+	limits      *Limits
+	names       *Names
+	client      *client // the broker's, as are the three below
+	worker      *Worker
+	links       [3]link
 }
 
 // Limits are what a broker allows a hit; shared by all its hits.
@@ -79,11 +81,13 @@ type Undelivered struct {
 type event uint8
 
 const (
-	onCall event = iota
+	onNothing event = iota // the type names no hit
+	onCall
 	onCancel
 	onClose
 	onOpened
-	onAnswer
+	onReply
+	onError
 	onWorking
 	onEnded
 	events
@@ -93,42 +97,75 @@ type handler func(*Hit, time.Duration, *wire.Message, []Effect) []Effect
 
 // table is the state table of hit.md, section 8.
 var table = [states][events]handler{
-	Opening: {onCall: (*Hit).earlyCall, onCancel: (*Hit).passCancel, onClose: (*Hit).closeOpening,
-		onOpened: (*Hit).opened, onAnswer: (*Hit).answer, onWorking: (*Hit).working, onEnded: (*Hit).endedOpening},
-	Open: {onCall: (*Hit).call, onCancel: (*Hit).passCancel, onClose: (*Hit).close,
-		onOpened: (*Hit).stray, onAnswer: (*Hit).answer, onWorking: (*Hit).working, onEnded: (*Hit).ended},
-	Closing: {onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore,
-		onOpened: (*Hit).ignore, onAnswer: (*Hit).answer, onWorking: (*Hit).working, onEnded: (*Hit).ended},
-	Ended: {onCall: (*Hit).lateCall, onCancel: (*Hit).ignore, onClose: (*Hit).ignore,
-		onOpened: (*Hit).ignore, onAnswer: (*Hit).stray, onWorking: (*Hit).ignore, onEnded: (*Hit).ignore},
+	Opening: {
+		onCall: (*Hit).earlyCall, onCancel: (*Hit).passCancel, onClose: (*Hit).closeOpening, onOpened: (*Hit).opened,
+		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).endedOpening,
+	},
+	Open: {
+		onCall: (*Hit).call, onCancel: (*Hit).passCancel, onClose: (*Hit).close, onOpened: (*Hit).stray,
+		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+	},
+	Closing: {
+		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).ignore,
+		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+	},
+	Ended: {
+		onCall: (*Hit).unknown, onCancel: (*Hit).unknown, onClose: (*Hit).unknown, onOpened: (*Hit).unknown,
+		onReply: (*Hit).unknown, onError: (*Hit).unknown, onWorking: (*Hit).unknown, onEnded: (*Hit).unknown,
+	},
 }
 
 // column says which event a message type is, and which side may send it.
 type column struct {
 	event  event
 	worker bool
-	known  bool
 }
 
 var columns = [256]column{
-	wire.Call: {onCall, false, true}, wire.Cancel: {onCancel, false, true}, wire.Close: {onClose, false, true},
-	wire.Opened: {onOpened, true, true}, wire.Reply: {onAnswer, true, true}, wire.Error: {onAnswer, true, true},
-	wire.Working: {onWorking, true, true}, wire.Ended: {onEnded, true, true},
+	wire.Call: {onCall, false}, wire.Cancel: {onCancel, false}, wire.Close: {onClose, false},
+	wire.Opened: {onOpened, true}, wire.Reply: {onReply, true}, wire.Error: {onError, true},
+	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true},
 }
 
 // Message takes a message that names this hit.
 func (h *Hit) Message(now time.Duration, m *wire.Message, fx []Effect) []Effect {
-	c := &columns[m.Header.Type]
-	switch {
-	case !c.known:
-		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
-	case c.worker && m.From != h.Worker, !c.worker && m.From != h.Client:
-		return refuse(fx, m, wire.NotOwner, "hit %x belongs to another connection: use the handle only where OPENED brought it", h.Handle)
-	case c.worker && m.Header.Epoch != h.Assignment, !c.worker && m.Header.Epoch != h.Attachment && !m.Header.Flags.Has(wire.Ref):
-		return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, which is over: take the epoch from %v",
-			m.Header.Type, h.Handle, m.Header.Epoch, map[bool]string{true: "BEGIN", false: "OPENED"}[c.worker])
+	c := columns[m.Header.Type]
+	from, epoch := h.Client, h.Attachment
+	if c.worker {
+		from, epoch = h.Worker, h.Assignment
+	}
+	if m.From != from || m.Header.Epoch != epoch || c.event == onNothing {
+		return h.odd(now, m, c, fx)
 	}
 	return table[h.State][c.event](h, now, m, fx)
+}
+
+// odd takes what does not come from the hit's own peer under the leg's epoch. A client may speak by its reference, until it has got the handle.
+func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []Effect {
+	from, source := h.Client, "OPENED"
+	if c.worker {
+		from, source = h.Worker, "BEGIN"
+	}
+	switch {
+	case c.event == onNothing:
+		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
+	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
+		return unknownHit(m, fx) // it has been told the end, and this was on its way
+	case m.From != from:
+		return refuse(fx, m, wire.NotOwner, "hit %x belongs to another connection: use the handle only where %s brought it", h.Handle, source)
+	case !c.worker && m.Header.Flags.Has(wire.Ref):
+		if h.hears && !h.OneShot {
+			return fx // OPENED is on its way and tells the handle
+		}
+		return table[h.State][c.event](h, now, m, fx)
+	}
+	return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, which is over: take the epoch from %s",
+		m.Header.Type, h.Handle, m.Header.Epoch, source)
+}
+
+// unknown takes what comes when the hit is over.
+func (h *Hit) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	return unknownHit(m, fx)
 }
 
 // Begin takes the OPEN that the hit was made for.
@@ -139,7 +176,7 @@ func (h *Hit) Begin(_ time.Duration, m *wire.Message, arg uint32, fx []Effect) [
 		h.Accepted = 1
 	}
 	if head.Flags.Has(wire.Last) {
-		h.OneShot, h.LastSeq = true, 1
+		h.OneShot, h.hears, h.LastSeq = true, true, 1
 	}
 	return append(fx, Effect{Kind: Forward, To: h.Worker, Header: head, Msg: m})
 }

@@ -38,21 +38,23 @@ func (h *Hit) lateCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	return refuse(fx, m, wire.IsClosed, "hit %x is %v: open another one", h.Handle, h.State)
 }
 
-// Undeliver takes back a call that could not be passed on; its seq is free again.
+// Undeliver takes back what could not be passed on: a call, whose seq is free again, or the OPEN, which ends the hit.
 func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 	m := u.Msg
 	if m.Header.Type == wire.Open {
-		// The worker's loss is about to be told; a slow worker gets no new hits it cannot hear of.
+		h.undelivered = true
 		text := "worker " + h.names.Worker + " cannot be told of the hit: " + u.Cause.Error() + ": open it again"
-		fx = append(fx, Effect{Kind: Count, Status: u.Status})
-		return h.over(u.Status, h.failOpen(u.Status, wire.NeverStarted, []byte(text), nil, fx))
+		return h.over(u.Status, h.failOpen(u.Status, 0, []byte(text), nil, fx))
 	}
 	if h.Accepted == m.Header.Seq {
 		h.Accepted--
 		h.LastSeq = 0
 	}
-	return refuse(fx, m, u.Status, "worker %s cannot be told of call %d: %v: try again later, or send less at once",
-		h.names.Worker, m.Header.Seq, u.Cause)
+	remedy := "try again later, or send less at once"
+	if u.Status == wire.WorkerGone {
+		remedy = "the hit is lost with it, open another one"
+	}
+	return refuse(fx, m, u.Status, "worker %s cannot be told of call %d: %v: %s", h.names.Worker, m.Header.Seq, u.Cause, remedy)
 }
 
 // passCancel passes a cancellation on: 0 cancels all calls.
@@ -76,24 +78,19 @@ func (h *Hit) closeOpening(_ time.Duration, _ *wire.Message, fx []Effect) []Effe
 	return h.end(wire.Cancelled, true, fx)
 }
 
-// end asks the worker to end the session; with cancel its calls are cancelled first. A one-shot ends with its answer anyway.
+// end asks the worker to end the session; with cancel its calls are cancelled first. A one-shot, or a hit whose last call is under way,
+// ends with its answer anyway.
 func (h *Hit) end(reason wire.Status, cancel bool, fx []Effect) []Effect {
 	if cancel {
 		fx = append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)))
 	}
-	if h.OneShot {
+	if h.OneShot || h.State == Closing {
 		return fx
 	}
-	if h.State == Opening || h.State == Open {
-		if h.LastSeq == 0 {
-			fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
-		}
-		if h.State == Opening && reason == wire.OK {
-			reason = wire.Cancelled
-		}
-		h.reason = reason
-		h.State = Closing
+	if h.LastSeq == 0 {
+		fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
 	}
+	h.State, h.reason = Closing, reason
 	return fx
 }
 

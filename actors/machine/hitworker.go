@@ -2,8 +2,6 @@ package machine
 
 import (
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -15,45 +13,81 @@ func (h *Hit) opened(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.OneShot {
 		return fx
 	}
-	h.State, h.told = Open, true
-	return append(fx, h.openedToClient())
-}
-
-func (h *Hit) openedToClient() Effect {
+	h.State, h.hears = Open, true
 	handle := binary.BigEndian.AppendUint64(nil, h.Handle)
 	head := wire.Header{Type: wire.Opened, Flags: wire.Ref, Hit: h.Ref, Epoch: h.Attachment, Arg: h.Thread}
-	return send(h.Client, head, handle, []byte(h.names.Worker))
+	return append(fx, send(h.Client, head, handle, []byte(h.names.Worker)))
 }
 
 // answer passes a REPLY, or an ERROR of the worker, on to the client: one per call, in order.
 func (h *Hit) answer(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
-	if m.Header.Type == wire.Error && seq == 0 {
-		return append(fx, Effect{Kind: Count, Status: m.Header.Status}) // a complaint about something we sent
-	}
-	if seq != h.Answered+1 || seq > h.Accepted || (h.State == Opening && !h.OneShot) {
-		return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order, after OPENED",
+	if seq != h.Answered+1 || seq > h.Accepted {
+		return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order",
 			m.Header.Type, seq, h.Handle, h.Answered, h.Accepted)
 	}
 	h.Answered = seq
-	head := h.toClient(m.Header.Type, seq)
-	head.Status, head.Arg = m.Header.Status, m.Header.Arg
-	last := seq == h.LastSeq
-	if last {
-		head.Flags |= wire.Last
-	}
-	if h.Client != 0 {
+	if h.hears {
+		head := h.toClient(m.Header.Type, seq)
+		head.Status, head.Arg = m.Header.Status, m.Header.Arg
+		if seq == h.LastSeq {
+			head.Flags |= wire.Last
+		}
 		fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
 	}
-	if last {
-		return h.over(m.Header.Status, fx)
+	if seq == h.LastSeq || m.Header.Flags != 0 {
+		return h.lastAnswer(m, fx)
 	}
 	return fx
 }
 
+// lastAnswer follows the answer to the hit's last call, or one that says that the hit has ended.
+func (h *Hit) lastAnswer(m *wire.Message, fx []Effect) []Effect {
+	asked, said := m.Header.Seq == h.LastSeq, m.Header.Flags.Has(wire.Last)
+	switch {
+	case asked && said:
+		return h.over(m.Header.Status, fx)
+	case asked: // does the worker know that this was the end? Its slot must not stay taken.
+		h.Client, h.hears = 0, false
+		h.State, h.reason = Closing, m.Header.Status
+		return append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
+	case said: // the session ended by itself
+		return h.over(m.Header.Status, h.tellClosed(m.Header.Status, m.Header.Seq, nil, nil, fx))
+	}
+	return fx
+}
+
+// replyOpening takes the answer of a one-shot; others are to be opened first.
+func (h *Hit) replyOpening(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.OneShot {
+		return h.answer(now, m, fx)
+	}
+	return refuse(fx, m, wire.BadSeq, "%v of hit %x before OPENED: say OPENED when the session stands, then answer", m.Header.Type, h.Handle)
+}
+
+// errorOpening takes the failure of a one-shot, or the worker's refusal of BEGIN.
+func (h *Hit) errorOpening(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.OneShot && m.Header.Seq == 1 {
+		return h.answer(now, m, fx)
+	}
+	return h.endedOpening(now, m, fx)
+}
+
+// failure takes an ERROR: the answer to a call, or, without a seq, a complaint about something we sent.
+func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	s := m.Header.Status
+	switch {
+	case m.Header.Seq != 0:
+		return h.answer(now, m, fx)
+	case m.Header.Flags.Has(wire.Last), h.State == Closing && s == wire.UnknownHit: // there is no session, or none any more
+		return h.over(s, h.tellClosed(s, h.Accepted, m.Frame(0), m.Frame(1), fx))
+	}
+	return append(fx, Effect{Kind: Count, Status: s})
+}
+
 // working passes a report of progress on.
 func (h *Hit) working(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	if h.Client == 0 || m.Header.Seq <= h.Answered || m.Header.Seq > h.Accepted {
+	if !h.hears || m.Header.Seq <= h.Answered || m.Header.Seq > h.Accepted {
 		return fx
 	}
 	head := h.toClient(wire.Working, m.Header.Seq)
@@ -67,7 +101,7 @@ func (h *Hit) endedOpening(_ time.Duration, m *wire.Message, fx []Effect) []Effe
 	if s == wire.OK {
 		s = wire.ServiceError
 	}
-	return h.over(s, h.failOpen(s, wire.NeverStarted, m.Frame(0), nil, fx))
+	return h.over(s, h.failOpen(s, h.begun(m), m.Frame(0), m.Frame(1), fx))
 }
 
 // ended: the session is over, by our END or by itself.
@@ -76,95 +110,21 @@ func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.State == Closing && s == wire.OK {
 		s = h.reason
 	}
-	text := m.Frame(0)
-	if len(text) == 0 && s == wire.OK {
-		text = []byte("closed")
+	return h.over(s, h.tellClosed(s, h.begun(m), m.Frame(0), nil, fx))
+}
+
+// begun returns the highest call that may have begun, as far as the worker says so.
+func (h *Hit) begun(m *wire.Message) uint32 {
+	if m.Header.Type == wire.Ended {
+		return min(m.Header.Arg, h.Accepted)
 	}
-	return h.over(s, h.tellClosed(s, m.Header.Arg, text, nil, fx))
+	if wire.Outcome(m.Header.Arg) == wire.NeverStarted {
+		return 0
+	}
+	return h.Accepted
 }
 
 // stray refuses what the worker says of a session that does not stand like that.
 func (h *Hit) stray(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	return refuse(fx, m, wire.BadSeq, "%v of hit %x, which is %v already", m.Header.Type, h.Handle, h.State)
-}
-
-// Lose takes the loss of the client's or the worker's connection.
-func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
-	if h.State == Ended {
-		return fx
-	}
-	if !l.Worker {
-		h.Client = 0
-		return h.end(wire.Cancelled, true, fx)
-	}
-	why := l.Why
-	why.Worker, why.AgeMS = h.names.Worker, (now - h.Opened).Milliseconds()
-	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
-	record := mustJSON(why)
-	if h.State == Opening {
-		outcome := wire.NeverStarted
-		if h.Accepted > 0 {
-			outcome = wire.Unknown
-		}
-		return h.over(wire.WorkerGone, h.failOpen(wire.WorkerGone, outcome, []byte(text), record, fx))
-	}
-	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.Accepted, []byte(text), record, fx))
-}
-
-// Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
-func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
-	if h.State == Ended {
-		return fx
-	}
-	why := mustJSON(Why{Verdict: "KILLED", Detector: "operator", Measured: k.By, Done: "the calls were cancelled, the session is being ended",
-		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds()})
-	text := []byte("an operator ended the hit after " + h.age(now) + ": " + k.By)
-	if h.Client != 0 {
-		if h.State == Opening {
-			fx = h.failOpen(wire.Killed, wire.Unknown, text, why, fx)
-		} else {
-			fx = h.tellClosed(wire.Killed, h.Accepted, text, why, fx)
-		}
-	}
-	h.Client = 0
-	return h.end(wire.Killed, true, fx)
-}
-
-// failOpen answers an OPEN that came to nothing.
-func (h *Hit) failOpen(s wire.Status, o wire.Outcome, text, why []byte, fx []Effect) []Effect {
-	if h.Client == 0 {
-		return fx
-	}
-	head := wire.Header{Type: wire.Error, Flags: wire.Ref, Status: s, Hit: h.Ref, Seq: h.Accepted, Arg: uint32(o)}
-	if h.OneShot {
-		head.Flags |= wire.Last
-	}
-	if len(text) == 0 {
-		text = []byte("the session could not be opened: " + s.String())
-	}
-	return append(fx, send(h.Client, head, text, why))
-}
-
-// tellClosed tells the client that the hit is over. begun is the highest seq that may have begun.
-func (h *Hit) tellClosed(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
-	if h.Client == 0 {
-		return fx
-	}
-	if !h.told {
-		return h.failOpen(s, wire.NeverStarted, text, why, fx) // it never knew the handle
-	}
-	head := h.toClient(wire.Closed, 0)
-	head.Status, head.Arg = s, begun
-	if len(text) == 0 {
-		text = []byte("the session ended: " + s.String())
-	}
-	return append(fx, send(h.Client, head, text, why))
-}
-
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("machine: a record without a JSON form: " + err.Error())
-	}
-	return b
+	return refuse(fx, m, wire.BadSeq, "%v of hit %x, which is %v already: say it once", m.Header.Type, h.Handle, h.State)
 }

@@ -13,9 +13,11 @@ type waiter struct {
 	client   *client
 	service  *service
 	order    uint64 // of arrival at the broker
-	deadline time.Duration
-	index    int  // in the heap of deadlines, -1 when out
-	gone     bool // taken out of the middle of its queue; skipped when its turn comes
+	since    time.Duration
+	limit    time.Duration // until when it may wait
+	deadline time.Duration // the same, or earlier while nobody offers the service
+	index    int           // in the heap of deadlines, -1 when out
+	gone     bool          // taken out of the middle of its queue; skipped when its turn comes
 }
 
 // queue holds the waiters of one service in order of arrival.
@@ -40,19 +42,22 @@ func (q *queue) peek() *waiter {
 		q.items, q.head = q.items[:0], 0
 		return nil
 	}
-	if q.head > 1024 && q.head > len(q.items)/2 {
-		q.items = append([]*waiter(nil), q.items[q.head:]...)
-		q.head = 0
-	}
 	return q.items[q.head]
 }
 
-// remove takes a waiter out, wherever it stands.
+// remove takes a waiter out, wherever it stands. The places of those taken out are given back when they are the most.
 func (q *queue) remove(w *waiter) {
-	if !w.gone {
-		w.gone = true
-		q.n--
+	if w.gone {
+		return
 	}
+	w.gone = true
+	q.n--
+	if len(q.items) < 64 || len(q.items) < 2*q.n {
+		return
+	}
+	kept := make([]*waiter, 0, q.n) // not in place: each may be under way
+	q.each(func(w *waiter) { kept = append(kept, w) })
+	q.items, q.head = kept, 0
 }
 
 // each calls f for all that wait; f may remove.

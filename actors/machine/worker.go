@@ -37,6 +37,8 @@ type Worker struct {
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
 	before   bool // state before it was asked: leaving
+	deaf     bool // it did not read, so it gets no hits until it has ended one
+	busy     int  // slots still held by hits of an earlier connection
 	entries  []*schedule.Entry[*Worker]
 	services []*service
 	names    map[string]*Names
@@ -98,6 +100,9 @@ func (w *Worker) Challenge(now time.Duration, c *Challenge, fx []Effect) []Effec
 	if w.State == Gone {
 		return append(fx, Effect{Kind: Report, Event: &Yielded{Worker: w, Rival: c.Rival, Why: Why{Verdict: "GONE", Detector: "disconnected"}}})
 	}
+	if w.State == Asked && w.rival.From == c.Rival.From {
+		return fx // it will be answered
+	}
 	if w.State == Asked {
 		return append(fx, Effect{Kind: Report, Event: &Confirmed{Worker: w, Rival: c.Rival}})
 	}
@@ -141,17 +146,22 @@ func (w *Worker) Tick(now time.Duration, fx []Effect) []Effect {
 }
 
 // bye: the worker takes no new hits; the open ones go on.
-func (w *Worker) bye(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
+func (w *Worker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if w.State == Gone {
 		return fx
 	}
+	fx = w.pong(now, m, fx) // who says BYE lives
 	w.State = Leaving
 	return append(fx, Effect{Kind: Report, Event: &WorkerLeaves{w}})
 }
 
 // ended: a slot is free that no living hit holds: of an earlier connection (hit 0), or of a hit whose actor crashed.
 func (w *Worker) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if m.Header.Hit == 0 && w.busy == 0 {
+		return refuse(fx, m, wire.BadSeq, "ENDED with hit 0, but no slot of an earlier connection is busy: name in READY how many are")
+	}
 	if m.Header.Hit == 0 {
+		w.busy--
 		return append(fx, Effect{Kind: Report, Event: &SlotFreed{w}})
 	}
 	return append(fx, Effect{Kind: Report, Event: &Orphaned{w, m.Header.Hit}})
@@ -162,7 +172,7 @@ func (w *Worker) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	if m.Header.Flags.Has(wire.Last) {
 		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{w, m.Header.Hit}})
 	}
-	return refuse(fx, m, wire.UnknownHit, "%v of hit %x, which is over or never was", m.Header.Type, m.Header.Hit)
+	return unknownHit(m, fx)
 }
 
 // complaint: the worker did not like something of ours.

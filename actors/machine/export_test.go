@@ -1,0 +1,65 @@
+package machine
+
+// Inventory is all that a broker holds, for the tests of invariants.
+type Inventory struct {
+	Clients, Workers, Names, Hits, Listed int
+	Queued, Deadlines, Places             int // OPENs in queues, in the heap of deadlines, and places kept in queues
+	Unoffered                             int // services that nobody has ever offered
+}
+
+// Inventory returns what the broker holds.
+func (b *Broker) Inventory() Inventory {
+	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: len(b.waiting)}
+	for _, s := range b.services {
+		i.Queued += s.queue.n
+		i.Places += len(s.queue.items)
+		if !s.offered {
+			i.Unoffered++
+		}
+	}
+	return i
+}
+
+// Waiting returns the references of the OPENs that wait for a service, in order.
+func (b *Broker) Waiting(name string) []uint64 {
+	var refs []uint64
+	if s := b.services[name]; s != nil {
+		s.queue.each(func(w *waiter) { refs = append(refs, w.msg.Header.Hit) })
+	}
+	return refs
+}
+
+// Servable reports whether a slot is free at a worker of the service.
+func (b *Broker) Servable(name string) bool {
+	s := b.services[name]
+	if s == nil {
+		return false
+	}
+	_, ok := s.workers.Choose()
+	return ok
+}
+
+// AllWorkers returns the workers that are registered.
+func (b *Broker) AllWorkers() []*Worker {
+	var all []*Worker
+	for _, w := range b.workers {
+		all = append(all, w)
+	}
+	return all
+}
+
+// AllHits returns the hits in order of opening.
+func (b *Broker) AllHits() []*Hit {
+	var all []*Hit
+	b.all.each(func(h *Hit) { all = append(all, h) })
+	return all
+}
+
+// Assigned returns how many hits the worker has, and how many slots are busy with those of an earlier connection.
+func (w *Worker) Assigned() (hits, busy int) { return w.hits.n, w.busy }
+
+// Of returns the worker that serves the hit.
+func (h *Hit) Of() *Worker { return h.worker }
+
+// Orphan reports whether the hit's actor has crashed.
+func (h *Hit) Orphan() bool { return h.orphan }

@@ -1,0 +1,96 @@
+package machine
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// Lose takes the loss of the client's or the worker's connection.
+func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
+	if h.State == Ended {
+		return fx
+	}
+	if !l.Worker {
+		h.Client, h.hears = 0, false
+		return h.end(wire.Cancelled, true, fx)
+	}
+	why := l.Why
+	why.Worker, why.AgeMS = h.names.Worker, (now - h.Opened).Milliseconds()
+	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
+	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.Accepted, []byte(text), mustJSON(why), fx))
+}
+
+// Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
+func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
+	if h.State == Ended {
+		return fx
+	}
+	why := mustJSON(Why{Verdict: "KILLED", Detector: "operator", Measured: k.By, Done: "the calls were cancelled, the session is being ended",
+		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds()})
+	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
+	fx = h.tellClosed(wire.Killed, h.Accepted, []byte(text), why, fx)
+	h.Client, h.hears, h.reason = 0, false, wire.Killed
+	return h.end(wire.Killed, true, fx)
+}
+
+// crash tells the client that the hit's actor is dead; the machine takes nothing any more.
+func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
+	why := Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "this hit alone was failed", Worker: h.names.Worker,
+		AgeMS: (now - h.Opened).Milliseconds()}
+	text := "the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect"
+	fx = h.tellClosed(wire.Internal, h.Accepted, []byte(text), mustJSON(why), fx)
+	h.Client, h.hears, h.State = 0, false, Ended
+	return fx
+}
+
+// failOpen answers an OPEN that came to nothing. begun is 0 if its call never started.
+func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
+	if h.Client == 0 {
+		return fx
+	}
+	head := wire.Header{Type: wire.Error, Flags: wire.Ref, Status: s, Hit: h.Ref, Seq: h.Accepted, Arg: uint32(wire.NeverStarted)}
+	if begun > 0 {
+		head.Arg = uint32(wire.Unknown)
+	}
+	if h.OneShot {
+		head.Flags |= wire.Last
+	}
+	if len(text) == 0 {
+		text = []byte("the session could not be opened (" + s.String() + "): the log of worker " + h.names.Worker + " may tell why")
+	}
+	return append(fx, Effect{Kind: Count, Status: s}, send(h.Client, head, text, why))
+}
+
+// tellClosed tells the client that the hit is over. begun is the highest seq that may have begun.
+func (h *Hit) tellClosed(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
+	if h.Client == 0 {
+		return fx
+	}
+	if !h.hears || h.OneShot {
+		return h.failOpen(s, begun, text, why, fx) // it knows no handle
+	}
+	head := h.toClient(wire.Closed, 0)
+	head.Status, head.Arg = s, begun
+	if s != wire.OK {
+		fx = append(fx, Effect{Kind: Count, Status: s})
+	}
+	switch {
+	case len(text) > 0:
+	case s == wire.OK:
+		text = []byte("closed")
+	default:
+		text = []byte("the session ended by itself (" + s.String() + "): open another one; the log of worker " + h.names.Worker + " may tell why")
+	}
+	return append(fx, send(h.Client, head, text, why))
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("machine: a record without a JSON form: " + err.Error())
+	}
+	return b
+}

@@ -1,0 +1,259 @@
+package machine_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// stage joins the three machines as the actors and the bridge do, but with queues in place of both: who runs next is the test's choice, and
+// time stands until the test moves it.
+type stage struct {
+	t       require.TestingT
+	now     time.Duration
+	broker  *machine.Broker
+	handles *handles
+	home    *node   // the broker's
+	nodes   []*node // all that live, the broker first
+	links   []*link // all connections there ever were; a peer is its index + 1
+	counts  [wire.Statuses]int
+	onSpawn func(*machine.Hit, *wire.Message)
+	onStray func(*link) // an effect for a peer that is gone
+}
+
+// node is an actor with its mailbox.
+type node struct {
+	hit    *machine.Hit
+	worker *machine.Worker
+	box    []any
+	up     bool
+}
+
+// link is a connection as the bridge knows it.
+type link struct {
+	ref        wire.Peer
+	inbox      []*wire.Message // what the peer has not read yet
+	attached   *node           // hears what names no hit; nil: the broker
+	registered bool
+	gone, slow bool
+	hungUp     string
+}
+
+// What the actors send each other.
+type (
+	begin struct {
+		msg *wire.Message
+		arg uint32
+	}
+	hitOver struct {
+		hit    *machine.Hit
+		status wire.Status
+	}
+	report struct{ event any }
+	retell struct {
+		hit   *machine.Hit
+		event any
+	}
+	asked struct {
+		worker *machine.Worker
+		event  any
+	}
+	crashed struct{ node *node }
+)
+
+// handles issues each handle once.
+type handles struct {
+	t      require.TestingT
+	next   uint64
+	inUse  map[uint64]bool
+	limit  int
+	window int64
+}
+
+func (h *handles) Reserve() uint64 {
+	if h.limit > 0 && len(h.inUse) >= h.limit {
+		return 0
+	}
+	h.next += 1<<24 + 1
+	h.inUse[h.next] = true
+	return h.next
+}
+
+func (h *handles) Free(handle uint64) {
+	require.True(h.t, h.inUse[handle], "handle %x is freed, but is not in use", handle)
+	delete(h.inUse, handle)
+}
+
+func (h *handles) Window(_ wire.Peer, asked int64) int64 {
+	if asked == 0 {
+		return h.window
+	}
+	return min(asked, h.window)
+}
+
+func config() machine.BrokerConfig {
+	return machine.BrokerConfig{Name: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Heartbeat: time.Second, MaxQueue: 3,
+		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100}
+}
+
+func newStage(t require.TestingT, cfg machine.BrokerConfig) *stage {
+	s := &stage{t: t, handles: &handles{t: t, next: 7, inUse: map[uint64]bool{}, window: 4 << 20}, now: time.Minute}
+	s.broker = machine.NewBroker(cfg, s.handles)
+	s.home = &node{up: true}
+	s.nodes = []*node{s.home}
+	s.onSpawn = func(*machine.Hit, *wire.Message) {}
+	s.onStray = func(*link) {}
+	return s
+}
+
+func (s *stage) link(ref wire.Peer) *link { return s.links[ref-1] }
+
+// connect makes a connection.
+func (s *stage) connect() *link {
+	l := &link{ref: wire.Peer(len(s.links) + 1)}
+	s.links = append(s.links, l)
+	return l
+}
+
+// deliver takes a message off the wire, as the bridge does. It reports whether the bridge lets it through.
+func (s *stage) deliver(l *link, m *wire.Message) bool {
+	if l.gone || m.Header.Check(len(m.Body)) != nil {
+		return false
+	}
+	if !l.registered && m.Header.Type != wire.Hello && m.Header.Type != wire.Ready {
+		return false
+	}
+	l.registered = true
+	m.From = l.ref
+	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended {
+		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
+			n.box = append(n.box, m)
+			return true
+		}
+	}
+	to := s.home
+	if l.attached != nil {
+		to = l.attached
+	}
+	to.box = append(to.box, m)
+	return true
+}
+
+// find returns the actor of a hit that is up.
+func (s *stage) find(handle uint64) *node {
+	for _, n := range s.nodes {
+		if n.hit != nil && n.hit.Handle == handle && n.up {
+			return n
+		}
+	}
+	return nil
+}
+
+func (s *stage) workerNode(w *machine.Worker) *node {
+	for _, n := range s.nodes {
+		if n.worker == w {
+			return n
+		}
+	}
+	return nil
+}
+
+func (s *stage) remove(n *node) {
+	for i := range s.nodes {
+		if s.nodes[i] == n {
+			s.nodes = append(s.nodes[:i:i], s.nodes[i+1:]...)
+			return
+		}
+	}
+}
+
+// lose ends a connection.
+func (s *stage) lose(l *link, detector, detail string) {
+	if l.gone {
+		return
+	}
+	l.gone, l.inbox = true, nil
+	to := s.home
+	if l.attached != nil {
+		to = l.attached
+	}
+	to.box = append(to.box, &wire.PeerGone{Peer: l.ref, Detector: detector, Detail: detail})
+}
+
+// crash ends an actor as a panic does: what is in its mailbox comes back to the broker, which then hears of the end.
+func (s *stage) crash(n *node) {
+	s.remove(n)
+	for _, event := range n.box {
+		if m, ok := event.(*wire.Message); ok && n.hit != nil {
+			s.home.box = append(s.home.box, m)
+		}
+	}
+	s.home.box = append(s.home.box, &crashed{n})
+}
+
+// run lets everybody handle everything.
+func (s *stage) run() {
+	for rounds := 0; ; rounds++ {
+		require.Less(s.t, rounds, 10_000, "the actors never come to rest")
+		busy := false
+		for _, n := range append([]*node(nil), s.nodes...) {
+			busy = s.step(n) || busy
+		}
+		if !busy {
+			return
+		}
+	}
+}
+
+// quiet reports whether nobody has anything to do.
+func (s *stage) quiet() bool {
+	for _, n := range s.nodes {
+		if len(n.box) > 0 || !n.up {
+			return false
+		}
+	}
+	return true
+}
+
+// tick moves time by d and calls whose deadline is past.
+func (s *stage) tick(d time.Duration) {
+	s.now += d
+	if at := s.broker.Deadline(); at > 0 && at <= s.now {
+		s.effects(s.home, s.broker.Tick(s.now, nil))
+		require.True(s.t, s.broker.Deadline() == 0 || s.broker.Deadline() > s.now, "a deadline is still due")
+	}
+	for _, n := range append([]*node(nil), s.nodes...) {
+		if n.worker != nil && n.up && n.worker.Deadline() > 0 && n.worker.Deadline() <= s.now {
+			s.effects(n, n.worker.Tick(s.now, nil))
+		}
+	}
+}
+
+// forward is what the outbox does with a message of somebody's under another header.
+func (s *stage) forward(to wire.Peer, h wire.Header, body [][]byte) error {
+	l := s.link(to)
+	switch {
+	case l.gone:
+		s.onStray(l)
+		return wire.ErrNoPeer
+	case l.slow && (h.Type == wire.Begin || h.Type == wire.Call):
+		return wire.ErrPeerSlow
+	}
+	require.NoError(s.t, h.Check(len(body)), "the broker sends what is not HIT/1: %v", h)
+	l.inbox = append(l.inbox, wire.NewMessage(h, body...))
+	return nil
+}
+
+func (n *node) String() string {
+	switch {
+	case n.hit != nil:
+		return fmt.Sprintf("hit %x", n.hit.Handle)
+	case n.worker != nil:
+		return "worker " + n.worker.Name
+	}
+	return "broker"
+}
