@@ -180,24 +180,22 @@ func (o *Out) newPage() {
 	o.page = unsafe.Slice((*byte)(p), pageSize)
 }
 
-func (o *Out) growOuts() {
-	n := max(2*len(o.outs), 64)
-	var old unsafe.Pointer
-	if len(o.outs) > 0 {
-		old = unsafe.Pointer(&o.outs[0])
-	}
-	p := C.realloc(old, C.size_t(n)*C.sizeof_tr_out)
-	o.outs = unsafe.Slice((*C.tr_out)(p), n)
-}
+func (o *Out) growOuts() { o.outs = grow(o.outs, 64) }
 
-func (o *Out) growFrames() {
-	n := max(2*len(o.frames), 128)
-	var old unsafe.Pointer
-	if len(o.frames) > 0 {
-		old = unsafe.Pointer(&o.frames[0])
+func (o *Out) growFrames() { o.frames = grow(o.frames, 128) }
+
+// grow doubles a table in C memory. What is new is zeroed: Go's write barrier looks at the old value of a pointer it overwrites, and takes
+// the rubbish in fresh C memory for a pointer of Go's.
+func grow[T any](old []T, least int) []T {
+	n := max(2*len(old), least)
+	size := unsafe.Sizeof(*new(T))
+	p := C.realloc(unsafe.Pointer(unsafe.SliceData(old)), C.size_t(uintptr(n)*size))
+	if p == nil {
+		panic("zmqsock: out of memory") // as Go's own allocator does
 	}
-	p := C.realloc(old, C.size_t(n)*C.sizeof_tr_frame)
-	o.frames = unsafe.Slice((*C.tr_frame)(p), n)
+	table := unsafe.Slice((*T)(p), n)
+	clear(unsafe.Slice((*byte)(unsafe.Pointer(&table[len(old)])), uintptr(n-len(old))*size))
+	return table
 }
 
 // sendSlow is Send over the binding's per-frame calls.
