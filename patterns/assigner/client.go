@@ -58,6 +58,7 @@ type Client struct {
 	mu      sync.Mutex
 	up      chan struct{} // closed while registered
 	isUp    bool
+	left    bool // Close was called
 	maxBody int64 // the broker's
 	peer    wire.Peer
 	reason  string // of the last loss
@@ -90,6 +91,9 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 // Close says goodbye to the broker, which ends the client's hits, and stops. Calls under way fail with ErrClosed.
 func (c *Client) Close(ctx context.Context) error {
 	c.closing.Do(func() {
+		c.mu.Lock()
+		c.left = true
+		c.mu.Unlock()
 		_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
 		c.failAll(&Error{Status: wire.IsClosed, Outcome: Unknown, Text: "the client was closed"})
 		c.err = c.link.close(ctx)
@@ -205,15 +209,17 @@ func (c *Client) open(ctx context.Context, service string, h wire.Header, option
 func (c *Client) ready(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		up, is, reason := c.up, c.isUp, c.reason
+		up, is, left, reason := c.up, c.isUp, c.left, c.reason
 		c.mu.Unlock()
-		if is {
+		if is && !left {
 			return nil
+		}
+		if left {
+			return &Error{Status: wire.IsClosed, Outcome: NeverStarted, Text: "the client was closed: dial another one"}
 		}
 		select {
 		case <-up:
 		case <-c.closed:
-			return &Error{Status: wire.IsClosed, Outcome: NeverStarted, Text: "the client was closed"}
 		case <-c.link.failed:
 			return c.link.err
 		case <-ctx.Done():
@@ -260,14 +266,16 @@ func (c *Client) Admin(ctx context.Context, request any) (json.RawMessage, error
 	return a.frames[0], nil
 }
 
-// deadline is the ctx's as an arg, in ms, rounded up; 0 without one.
+// deadline is the ctx's as an arg, in ms; 0 without one. It is a little shorter than the caller's own patience, a tenth but at most
+// 50 ms, so that the answer "expired, never started" is here before the caller gives up and has to call the outcome unknown.
 func deadline(ctx context.Context) uint32 {
 	at, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	ms := (time.Until(at) + time.Millisecond - 1) / time.Millisecond
-	return uint32(min(max(ms, 1), 1<<32-1))
+	left := time.Until(at)
+	left -= min(left/10, 50*time.Millisecond)
+	return uint32(min(max(left/time.Millisecond, 1), 1<<32-1))
 }
 
 func (c *Client) name(err error, service string, hit uint64) error {

@@ -30,3 +30,13 @@ func (b *Broker) Wait(ctx context.Context) error {
 // Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
 // the broker's refusal where it refuses the client for ever.
 func (c *Client) Ready(ctx context.Context) error { return c.ready(ctx) }
+
+// Err returns why the broker refused the worker for ever, nil while it has not.
+func (w *Worker) Err() error {
+	select {
+	case <-w.link.failed:
+		return w.link.err
+	default:
+		return nil
+	}
+}

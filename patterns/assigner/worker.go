@@ -94,6 +94,7 @@ type Worker struct {
 	threads     threadPool
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
+	registered  bool // on the present connection; the loop's
 	closing     sync.Once
 	closed      chan struct{}
 	err         error
@@ -103,7 +104,8 @@ type Worker struct {
 	orphans  map[*slot]bool   // slots still in use for hits of earlier connections
 	busy     int              // slots in use, those of earlier connections included
 	idle     chan struct{}    // closed when busy falls to zero while draining
-	draining bool
+	leaving  bool      // BYE is said
+	draining bool      // no BEGIN can follow any more, or none is taken
 	peer     wire.Peer // the present connection
 }
 
@@ -180,14 +182,9 @@ func (w *Worker) Busy() int {
 // Drain tells the broker to send no new hits and waits until the open ones have ended.
 func (w *Worker) Drain(ctx context.Context) error {
 	w.mu.Lock()
-	if !w.draining {
-		w.draining = true
-		if w.busy == 0 {
-			w.idled()
-		}
-	}
+	w.leaving = true
 	w.mu.Unlock()
-	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
+	_ = w.link.onLoop(ctx, func() error { (*workerSide)(w).leave(); return nil })
 	select {
 	case <-w.idle:
 		return nil
@@ -195,6 +192,31 @@ func (w *Worker) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("assigner: %d hits are still open: %w", w.Busy(), context.Cause(ctx))
+	}
+}
+
+// leave says BYE, and PING behind it: hits that were on their way are served, and after the PONG none can come.
+func (s *workerSide) leave() {
+	w := (*Worker)(s)
+	if !w.registered {
+		s.quit()
+		return
+	}
+	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
+	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ping, Arg: lastWord})
+}
+
+// lastWord marks the PING behind BYE.
+const lastWord = 0x42594521
+
+// quit takes no further hits.
+func (s *workerSide) quit() {
+	w := (*Worker)(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.draining = true
+	if w.busy == 0 {
+		w.idled()
 	}
 }
 
@@ -252,12 +274,13 @@ func (s *workerSide) greeting() (wire.Header, []byte) {
 func (s *workerSide) usable(info wire.WelcomeInfo) {
 	w := (*Worker)(s)
 	w.mu.Lock()
-	draining := w.draining
+	leaving := w.leaving
 	w.mu.Unlock()
+	w.registered = true
 	w.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
-	if draining {
-		_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
+	if leaving {
+		s.leave()
 	}
 }
 
@@ -267,7 +290,12 @@ func (s *workerSide) lost(reason string) {
 	w.mu.Lock()
 	old := w.slots
 	w.slots = make(map[uint64]*slot)
+	leaving := w.leaving
 	w.mu.Unlock()
+	w.registered = false
+	if leaving {
+		s.quit()
+	}
 	if len(old) > 0 {
 		w.link.logger.Warn("the broker is lost, sessions are ended", "reason", reason, "sessions", len(old))
 	}
@@ -286,6 +314,10 @@ func (s *workerSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Begin:
 		w.begin(m.Copy())
+	case wire.Pong:
+		if m.Header.Arg == lastWord {
+			s.quit()
+		}
 	case wire.Cancel:
 		w.mu.Lock()
 		sl := w.slots[m.Header.Hit]
