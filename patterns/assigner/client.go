@@ -58,7 +58,7 @@ type Client struct {
 	mu      sync.Mutex
 	up      chan struct{} // closed while registered
 	isUp    bool
-	left    bool // Close was called
+	left    bool  // Close was called
 	maxBody int64 // the broker's
 	peer    wire.Peer
 	reason  string // of the last loss

@@ -89,7 +89,7 @@ type Worker struct {
 	cfg         WorkerConfig
 	incarnation string
 	link        *link
-	sessions    *actor.PID // supervisor of slots
+	sessions    *actor.PID       // supervisor of slots
 	pool        *host.Goroutines // of slots without threads of their own
 	threads     threadPool
 	welcomed    chan struct{} // closed at the first WELCOME
@@ -104,9 +104,9 @@ type Worker struct {
 	orphans  map[*slot]bool   // slots still in use for hits of earlier connections
 	busy     int              // slots in use, those of earlier connections included
 	idle     chan struct{}    // closed when busy falls to zero while draining
-	leaving  bool      // BYE is said
-	draining bool      // no BEGIN can follow any more, or none is taken
-	peer     wire.Peer // the present connection
+	leaving  bool             // BYE is said
+	draining bool             // no BEGIN can follow any more, or none is taken
+	peer     wire.Peer        // the present connection
 }
 
 // NewWorker returns a worker that is not started yet.
