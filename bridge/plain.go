@@ -25,8 +25,9 @@ type PlainConfig struct {
 	// Queue is the most messages to one peer that may wait here, and again in libzmq. Plain peers acknowledge nothing, so it counts
 	// messages, not bytes. Default 1000.
 	Queue int
-	// Takeover lets a new connection take the identity of a living one (ZMQ_ROUTER_HANDOVER). Default: libzmq leaves the newer one deaf.
-	Takeover bool
+	// Exclusive lets the oldest connection of an identity keep it: libzmq leaves a newer one deaf, for ever and without a sign, even one that comes
+	// back before the loss of its forerunner has been dealt with. Default: the newest takes it (ZMQ_ROUTER_HANDOVER), the older one is lost.
+	Exclusive bool
 }
 
 const defaultQueue = 1000
@@ -105,7 +106,7 @@ func (l *Loop) OpenPlain(cfg PlainConfig) (*Plain, error) {
 	c := l.cfg
 	s, err := l.ctx.Open(zmqsock.Config{
 		Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody), PerFrame: c.PerFrame, SendHWM: cfg.Queue,
-		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, Handover: cfg.Takeover,
+		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, Handover: !cfg.Exclusive,
 	})
 	if err != nil {
 		return nil, err

@@ -65,30 +65,38 @@ func (p *Plain) meet(id []byte, fd int) *plainPeer {
 		p.stats.Ignored.Add(1)
 		return nil
 	}
-	peer := p.peers[string(id)]
-	if peer == nil {
-		return p.admit(id, fd)
+	if owner := p.byFD[fd]; owner != nil {
+		// Last words come under an id of libzmq's own where a newer connection has taken the identity meanwhile.
+		if owner.identity == string(id) || owner.ending && id[0] == 0 {
+			return owner
+		}
+		p.lose(owner, loss{actor.TerminatedReason_AddressTerminated, "disconnected", fmt.Sprintf("descriptor %d belongs to another peer now", fd)})
 	}
-	if peer.fd == fd && !peer.reused {
-		return peer
+	if old := p.peers[string(id)]; old != nil {
+		if fd < 0 && old.fd < 0 {
+			return old
+		}
+		p.supersede(old)
 	}
-	// What it said last was read before: libzmq reads one connection of an identity at a time.
-	why := peer.why
-	if !peer.ending {
+	return p.admit(id, fd)
+}
+
+// supersede gives up a peer whose identity has come back over another connection.
+func (p *Plain) supersede(old *plainPeer) {
+	why := old.why
+	if !old.ending {
 		why = loss{actor.TerminatedReason_AddressTerminated, "replaced", "the identity came back over another connection"}
 	}
-	p.lose(peer, why)
-	return p.admit(id, fd)
+	if old.fd >= 0 && !old.reused {
+		p.hung[old.fd] = true
+	}
+	p.lose(old, why)
 }
 
 // admit makes an identity reachable.
 func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	identity := string(id)
 	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd}
-	if old := p.byFD[fd]; old != nil {
-		// Two living connections cannot share a descriptor.
-		p.lose(old, loss{actor.TerminatedReason_AddressTerminated, "disconnected", fmt.Sprintf("descriptor %d belongs to another peer now", fd)})
-	}
 	if fd >= 0 {
 		p.byFD[fd] = peer
 	}
@@ -147,13 +155,13 @@ func (p *Plain) hear() int {
 		switch e.Kind {
 		case zmqsock.Connected:
 			delete(p.hung, e.FD)
-			for _, peer := range p.ending {
-				peer.reused = peer.reused || peer.fd == e.FD
+			if old := p.byFD[e.FD]; old != nil {
+				old.reused = true
+				delete(p.byFD, e.FD)
 			}
 		case zmqsock.Disconnected:
 			n++
 			if peer := p.byFD[e.FD]; peer != nil {
-				delete(p.byFD, e.FD)
 				p.giveUp(peer, "disconnected", fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
 			}
 		}
@@ -198,7 +206,7 @@ func (p *Plain) hangUp(peer *plainPeer) {
 	if p.peers[peer.identity] != peer {
 		return
 	}
-	connected := p.byFD[peer.fd] == peer
+	connected := p.byFD[peer.fd] == peer && !peer.ending
 	p.lose(peer, loss{actor.TerminatedReason_Stopped, "stopped", "its PID was stopped"})
 	if connected {
 		p.hung[peer.fd] = true

@@ -100,9 +100,6 @@ func (p *Plain) refused(l *letter, err error) {
 	switch {
 	case errors.Is(err, syscall.EHOSTUNREACH):
 		p.stats.Absent.Add(1)
-		if p.byFD[l.peer.fd] == l.peer {
-			delete(p.byFD, l.peer.fd)
-		}
 		p.giveUp(l.peer, "unreachable", "a message to it was refused: no connection has its identity any more")
 	case l.pid == nil && errors.Is(err, syscall.EAGAIN):
 		return // a probe that finds the pipe full has found the peer
