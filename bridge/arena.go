@@ -12,6 +12,7 @@ type arena struct {
 	in     *zmqsock.In
 	msgs   []wire.Message
 	frames [][]byte
+	used   int // of msgs
 	holds  int
 	skip   int  // frames before the body: routing id and header, or the header alone
 	inOut  bool // the outbox holds it until the next flush
@@ -39,9 +40,14 @@ func (a *arena) Release() {
 	if a.holds < 0 {
 		panic("bridge: an arena was released more often than retained")
 	}
+	if a.loop.closed { // a mailbox held it longer than the loop lived
+		a.in.Free()
+		a.loop.arenas--
+		return
+	}
 	a.in.Clear(a.loop.cfg.Poison)
-	clear(a.msgs)
-	a.frames = a.frames[:0]
+	clear(a.msgs[:a.used])
+	a.used, a.frames = 0, a.frames[:0]
 	a.loop.free = append(a.loop.free, a)
 }
 

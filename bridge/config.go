@@ -37,7 +37,7 @@ type Config struct {
 	PerFrame bool
 	// Poison overwrites released bytes, so that a use after release shows; for tests.
 	Poison bool
-	// FirstGeneration is where handles start; default: random per loop, so that a restarted broker never issues a handle again.
+	// FirstGeneration is where handles start, below 2^39; default: random per loop, so that a restarted broker never issues a handle again.
 	FirstGeneration uint64
 }
 
@@ -54,6 +54,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("bridge: Config.Window is %d bytes: at least %d are needed", c.Window, minWindow)
 	case c.Probe < 0 || c.Heartbeat < 0 || c.Silence < 0:
 		return fmt.Errorf("bridge: Config.Probe %v, Heartbeat %v, Silence %v: none may be negative", c.Probe, c.Heartbeat, c.Silence)
+	case c.FirstGeneration >= maxGeneration:
+		return fmt.Errorf("bridge: Config.FirstGeneration is %d: below %d are possible, so that none comes round again", c.FirstGeneration, uint64(maxGeneration))
 	case c.Heartbeat > 0 && c.Silence > 0 && c.Silence < c.Heartbeat:
 		return fmt.Errorf("bridge: Config.Silence %v is below Heartbeat %v: every connection would be given up", c.Silence, c.Heartbeat)
 	}

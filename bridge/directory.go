@@ -11,8 +11,9 @@ import (
 // A handle is generation << indexBits | index: found without hashing, and never issued twice, since the generation of
 // an index only grows, from a random base per start.
 const (
-	indexBits = 24
-	maxHits   = 1 << indexBits
+	indexBits     = 24
+	maxHits       = 1 << indexBits
+	maxGeneration = 1 << 39 // where generations may begin: as many are left to grow, and the top bit stays free
 )
 
 // Directory maps handles of hits to PIDs. It belongs to the loop's goroutine; Len may be called from any.
@@ -32,8 +33,7 @@ func newDirectory(base uint64) *Directory {
 	if base == 0 {
 		var b [8]byte
 		_, _ = rand.Read(b[:])
-		// The top bit stays free: 2^39 generations are left to grow.
-		base = binary.BigEndian.Uint64(b[:])>>25 | 1
+		base = binary.BigEndian.Uint64(b[:])%maxGeneration | 1
 	}
 	return &Directory{base: base}
 }

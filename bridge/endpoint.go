@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -24,7 +25,7 @@ type EndpointConfig struct {
 	HangUp bool
 }
 
-// Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender.
+// Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender, which are safe for use from any.
 type Endpoint struct {
 	loop   *Loop
 	number int // from 1
@@ -37,13 +38,17 @@ type Endpoint struct {
 	peers     []*peer
 	freePeers []int
 	byID      map[string]*peer
-	byFD      map[int]*peer
-	last      *peer // whose message came last
+	byFD      map[int]*peer // who speaks on which descriptor
+	last      *peer         // whose message came last
 	gen       uint64
 	strangers strangers
+	round     uint64 // batches received
+	leavers   []leaver
+	events    []zmqsock.Event
 
-	sender *Sender // DEALER only
-	events []zmqsock.Event
+	// DEALER only.
+	sender *Sender
+	line   line
 }
 
 func (c *EndpointConfig) validate() error {
@@ -63,6 +68,9 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if l.closed {
+		return nil, errors.New("bridge: the loop has ended: make a new one")
+	}
 	if len(l.eps) == 200 {
 		return nil, errors.New("bridge: a loop has at most 200 endpoints: bind several addresses to one instead")
 	}
@@ -71,19 +79,24 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 	for _, t := range cfg.Accept {
 		ep.accept[t] = true
 	}
-	if err := ep.start(); err != nil {
+	if err := ep.start(0); err != nil {
 		return nil, err
+	}
+	if cfg.Connect != "" {
+		ep.greet()
 	}
 	l.eps = append(l.eps, ep)
 	l.repoll()
 	return ep, nil
 }
 
-// start makes the socket, and on a DEALER its one peer.
-func (ep *Endpoint) start() error {
+// start makes the socket and binds it, or connects it after a pause.
+func (ep *Endpoint) start(pause time.Duration) error {
 	c := ep.loop.cfg
+	// The window bounds what waits for a peer in bytes. By count nothing may be refused before that: libzmq notices only every half of the
+	// limit that messages have left.
 	cfg := zmqsock.Config{Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody) + 4096, PerFrame: c.PerFrame,
-		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: int(c.Window/wire.HeaderSize) + 1000}
+		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: 2*int(c.Window/wire.HeaderSize) + 1000}
 	if ep.cfg.Connect != "" {
 		// What waits towards a broker is bounded by the callers that wait for answers; a count would refuse some of them at random.
 		cfg.Kind, cfg.SendHWM = zmqsock.Dealer, 0
@@ -92,26 +105,30 @@ func (ep *Endpoint) start() error {
 	if err != nil {
 		return err
 	}
-	if err := ep.attach(s); err != nil {
+	if err = ep.loop.ctx.Monitor(s); err == nil {
+		err = ep.attach(s, pause)
+	}
+	if err != nil {
 		_ = s.Close()
 		return err
 	}
 	ep.sock = s
-	if ep.cfg.Connect != "" {
-		ep.greet()
-	}
 	return nil
 }
 
-func (ep *Endpoint) attach(s *zmqsock.Socket) error {
-	if err := ep.loop.ctx.Monitor(s); err != nil {
-		return err
-	}
+// attach binds a ROUTER, or connects a DEALER, now or after a pause.
+func (ep *Endpoint) attach(s *zmqsock.Socket, pause time.Duration) error {
 	if ep.cfg.Connect != "" {
-		ep.addrs = []string{ep.cfg.Connect}
+		if ep.addrs == nil {
+			ep.addrs = []string{ep.cfg.Connect}
+		}
+		ep.line = line{since: time.Duration(ep.loop.now), pause: pause}
+		if pause > 0 {
+			ep.line.due = ep.line.since + pause
+			return nil
+		}
 		return s.Connect(ep.cfg.Connect)
 	}
-	ep.addrs = nil
 	for _, e := range ep.cfg.Bind {
 		at, err := s.Bind(e)
 		if err != nil {
@@ -122,7 +139,7 @@ func (ep *Endpoint) attach(s *zmqsock.Socket) error {
 	return nil
 }
 
-// greet makes the broker the only peer of a fresh DEALER.
+// greet makes the broker the only peer of a fresh DEALER, and gives the sender its socket.
 func (ep *Endpoint) greet() {
 	p := ep.admit(nil, -1)
 	p.pid = ep.keeper
@@ -138,7 +155,7 @@ func (ep *Endpoint) Addrs() []string { return append([]string(nil), ep.addrs...)
 // Sender returns the way to the broker from any goroutine; DEALER endpoints only.
 func (ep *Endpoint) Sender() *Sender { return ep.sender }
 
-// Broker returns the peer of a DEALER endpoint: another one after each loss of the connection.
+// Broker returns the peer of a DEALER endpoint: another one after each loss of the connection. It belongs to the loop's goroutine.
 func (ep *Endpoint) Broker() wire.Peer {
 	if len(ep.peers) == 0 || ep.peers[0] == nil {
 		return 0

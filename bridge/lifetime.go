@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
@@ -32,99 +31,121 @@ func (l *Loop) listen() int {
 	return n
 }
 
-// hearEvents takes in what happened to the endpoint's connections.
+// hearEvents takes in what happened to the endpoint's connections. Nothing is given up yet, so that it may be called at any time.
 func (ep *Endpoint) hearEvents() int {
+	if ep.sock == nil {
+		return 0
+	}
 	ep.events = ep.sock.Events(ep.events[:0])
 	n := 0
 	for _, e := range ep.events {
+		if ep.sender != nil {
+			ep.hearBroker(e)
+		} else if p := ep.byFD[e.FD]; p != nil && e.Kind == zmqsock.Disconnected {
+			ep.leave(p, fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
+		}
 		if e.Kind == zmqsock.Disconnected {
-			ep.disconnected(e)
 			n++
 		}
 	}
 	return n
 }
 
-// disconnected ends the peer whose connection is lost, after what it said last has been heard.
-func (ep *Endpoint) disconnected(e zmqsock.Event) {
-	if ep.sender != nil {
-		ep.Reopen("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
-		return
-	}
-	p := ep.byFD[e.FD]
-	if p == nil {
-		return
-	}
-	delete(ep.byFD, e.FD)
-	p.fd = -1
-	for range 4 {
-		if n, err := ep.loop.receive(ep); n == 0 || err != nil {
-			break
-		}
-		ep.loop.q.run(maxTurns)
-	}
-	ep.loop.lose(p, "disconnected", fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
+// leaver is a peer whose connection is lost. It is given up when what it said before has been read.
+type leaver struct {
+	peer   *peer
+	round  uint64 // when it was lost
+	detail string
 }
 
-// probe sends PING where only a refused send tells that nobody is there: to peers without a descriptor, and to a broker that
+func (ep *Endpoint) leave(p *peer, detail string) {
+	if p.leaving {
+		return
+	}
+	ep.unclaim(p)
+	p.leaving = true
+	ep.leavers = append(ep.leavers, leaver{p, ep.round, detail})
+}
+
+// bury gives up whose last words were read: the socket was empty since. It is called after each batch.
+func (ep *Endpoint) bury(empty bool) {
+	over := func(round uint64) bool { return empty && round < ep.round || ep.round-round > maxLastWords }
+	if ep.line.lost && ep.sock != nil && over(ep.line.round) {
+		ep.Reopen(ep.line.why.detector, ep.line.why.detail)
+	}
+	if len(ep.leavers) == 0 {
+		return
+	}
+	kept := ep.leavers[:0]
+	for _, x := range ep.leavers {
+		if over(x.round) {
+			ep.loop.lose(x.peer, "disconnected", x.detail)
+		} else {
+			kept = append(kept, x)
+		}
+	}
+	clear(ep.leavers[len(kept):])
+	ep.leavers = kept
+}
+
+// probe sends PING where only a refused send tells that nobody is there: to peers without a known connection, and to a broker that
 // may have been restarted behind a connection that lives (inproc, proxies).
 func (ep *Endpoint) probe() {
-	ping := wire.Header{Type: wire.Ping}
 	if ep.sender != nil {
-		if ep.sender.quiet() && ep.sender.window > 0 {
-			_ = ep.sender.Send(&ping)
-		}
+		ep.sender.probe(ep.inproc())
 		return
 	}
 	for _, p := range ep.peers {
-		if p != nil && p.fd < 0 {
-			_ = ep.loop.out.Send(p.ref, ping)
+		if p != nil && !p.conn.Known() && !p.leaving {
+			ep.loop.out.probe(p)
 		}
 	}
 }
 
-// Reopen replaces a DEALER whose connection is lost by a fresh one: nothing said on the old one can reach a new broker.
-func (ep *Endpoint) Reopen(detector, detail string) {
-	l := ep.loop
-	old := ep.peers[0]
-	ep.sender.detach()
-	_ = ep.sock.Close()
-	l.stats.Reopened.Add(1)
-	if old != nil {
-		l.lose(old, detector, detail)
-	}
-	if err := ep.start(); err != nil {
-		l.cfg.Logger.Error("cannot connect again", "endpoint", ep.cfg.Connect, "error", err)
-	}
-	l.repoll()
-}
-
-// end closes everything. It runs once, on the loop's goroutine.
+// end closes everything. It runs once, on the loop's goroutine, after which nothing is left but turns of actors that were scheduled late.
 func (l *Loop) end() {
-	l.tick()
-	l.q.run(maxTurns)
-	l.runPosted()
-	l.flush()
+	l.settle()
+	l.closePosted()
+	l.settle()
 	for _, ep := range l.eps {
 		if ep.sender != nil {
 			ep.sender.close()
 		}
-		_ = ep.sock.Close()
+		if ep.sock != nil {
+			_ = ep.sock.Close()
+		}
 	}
 	for _, p := range l.plains {
 		p.end()
 	}
+	l.closed, l.eps, l.plains = true, nil, nil
 	l.q.close()
-	close(l.done)
-	l.runPosted()
 	l.out.out.Free()
 	l.trimAll()
-	l.q.mu.Lock()
 	_ = l.q.wake.Close()
-	l.q.mu.Unlock()
 	if l.shared {
 		releaseContext()
 	}
+	close(l.done)
+}
+
+// settle does what is left to do, within bounds: actors that always find something to say do not keep the loop from ending.
+func (l *Loop) settle() {
+	for range 100 {
+		l.tick()
+		if l.runPosted()+l.q.run(maxTurns)+l.flush() == 0 {
+			return
+		}
+	}
+}
+
+// closePosted makes Do report false from now on, and runs what it has promised to run.
+func (l *Loop) closePosted() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.q.posted.Store(true)
+	l.runPosted()
 }
 
 func (l *Loop) trimAll() {

@@ -36,8 +36,10 @@ type Loop struct {
 	probed time.Duration // when connections were probed last
 	heard  time.Duration // when monitors were asked last
 
+	closed  bool // the sockets are; the loop's goroutine and late turns look at it
 	mu      sync.Mutex
 	posted  []func()
+	ended   bool // nothing can be posted any more, under mu
 	stop    chan struct{}
 	stopped sync.Once
 	done    chan struct{}
@@ -84,14 +86,14 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 // may lie behind while the loop sleeps.
 func (l *Loop) Now() time.Duration { return time.Duration(l.clock.Load()) }
 
-// Do runs fn on the loop, soon. It is safe for use from any goroutine; after the end of the loop fn does not run and Do reports false.
+// Do runs fn on the loop, soon: before the loop ends if it reports true, never if it reports false, since the loop has ended. It is safe for use
+// from any goroutine.
 func (l *Loop) Do(fn func()) bool {
-	select {
-	case <-l.done:
-		return false
-	default:
-	}
 	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
 	l.posted = append(l.posted, fn)
 	l.mu.Unlock()
 	l.q.posted.Store(true)
@@ -105,7 +107,7 @@ func (l *Loop) Stop() {
 	l.q.rouse()
 }
 
-// Done is closed when the loop has ended and its sockets are closed.
+// Done is closed when the loop has ended and has given everything back: sockets, descriptors, memory, its use of the shared context.
 func (l *Loop) Done() <-chan struct{} { return l.done }
 
 // Close stops the loop and waits until it has ended or ctx is over.
@@ -126,7 +128,7 @@ func (l *Loop) Close(ctx context.Context) error {
 // Serve runs the loop on the calling goroutine, locked to its thread, until Stop or ctx ends. The error is nil then.
 func (l *Loop) Serve(ctx context.Context) error {
 	if !l.served.CompareAndSwap(false, true) {
-		return errors.New("bridge: this loop has been served already: make a new one")
+		return errors.New("bridge: this loop has been served or closed already: make a new one")
 	}
 	if l.cfg.Spin == 0 {
 		runtime.LockOSThread()
@@ -162,6 +164,7 @@ func (l *Loop) turn() (bool, error) {
 	l.stats.Turns.Add(1)
 	n := l.runPosted()
 	for _, ep := range l.eps {
+		ep.dial()
 		got, err := l.receive(ep)
 		if err != nil {
 			return false, err
@@ -218,10 +221,13 @@ func (l *Loop) flush() int {
 		if ep.sender == nil {
 			continue
 		}
+		if ep.line.due > 0 {
+			continue // nobody to send to so far
+		}
 		sent, ok := ep.sender.flush()
 		n += sent
 		if !ok {
-			ep.Reopen("unreachable", "the connection to the broker takes no message")
+			ep.hangUpOnBroker("unreachable", "the connection to the broker takes no message")
 		}
 	}
 	return n
@@ -261,7 +267,7 @@ func (l *Loop) hasWork() bool {
 		return true
 	}
 	for _, ep := range l.eps {
-		if ep.sender != nil && ep.sender.pending() {
+		if ep.sender != nil && ep.line.due == 0 && ep.sender.pending() {
 			return true
 		}
 	}
@@ -279,6 +285,11 @@ func (l *Loop) patience() time.Duration {
 	d := l.probed + l.cfg.Probe - now
 	if len(l.timers) > 0 {
 		d = min(d, l.timers[0].at-now)
+	}
+	for _, ep := range l.eps {
+		if ep.line.due > 0 {
+			d = min(d, ep.line.due-now)
+		}
 	}
 	return max(d, 0)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
-// Outbox is where actors on the loop write messages to peers of its ROUTERs. It belongs to the loop's goroutine; all messages of a turn leave in one
-// batch at its end.
+// Outbox is where actors on the loop write messages to peers. It belongs to the loop's goroutine; all messages of a turn leave in one
+// batch at its end. To the broker of a DEALER it writes through the endpoint's Sender.
 type Outbox struct {
 	loop  *Loop
 	out   *zmqsock.Out
@@ -23,6 +23,9 @@ func (o *Outbox) Send(to wire.Peer, h wire.Header, body ...[]byte) error {
 	p := o.loop.peerByRef(to)
 	if p == nil {
 		return wire.ErrNoPeer
+	}
+	if p.ep.sender != nil {
+		return p.ep.sender.SendOn(to, &h, body...)
 	}
 	size := wire.HeaderSize
 	for _, b := range body {
@@ -44,6 +47,9 @@ func (o *Outbox) Forward(to wire.Peer, h wire.Header, m *wire.Message) error {
 	p := o.loop.peerByRef(to)
 	if p == nil {
 		return wire.ErrNoPeer
+	}
+	if p.ep.sender != nil {
+		return p.ep.sender.SendOn(to, &h, m.Body...)
 	}
 	if !p.wait.empty() || !p.window.fits(m.Size) {
 		c := m.Copy()
@@ -78,6 +84,12 @@ func (o *Outbox) add(p *peer, h *wire.Header) {
 	o.to = append(o.to, p.ref)
 }
 
+// probe sends a PING past the queue: whether a peer that does not read is still there, nothing else would tell.
+func (o *Outbox) probe(p *peer) {
+	p.window.sent += wire.HeaderSize
+	o.add(p, &wire.Header{Type: wire.Ping})
+}
+
 func (o *Outbox) toStranger(ep *Endpoint, id []byte, h wire.Header, text string) {
 	i := o.out.Add(ep.sock, id, true)
 	h.Put(o.out.Header(i))
@@ -103,14 +115,9 @@ func (o *Outbox) overflow(p *peer) {
 	if !p.ep.cfg.HangUp {
 		return
 	}
-	l := o.loop
-	l.stats.HungUp.Add(1)
-	fd := p.fd
-	l.lose(p, "window", fmt.Sprintf("it does not read: %d bytes unacknowledged of a window of %d bytes, %d bytes waiting",
-		p.window.sent-p.window.limit+uint64(p.window.size), p.window.size, p.wait.bytes))
-	if fd >= 0 {
-		_ = zmqsock.Hangup(fd)
-	}
+	o.loop.stats.HungUp.Add(1)
+	o.loop.hangUp(p, "window", fmt.Sprintf("it does not read: %d bytes unacknowledged of a window of %d bytes, %d bytes waiting",
+		p.window.unacknowledged(), p.window.size, p.wait.bytes))
 }
 
 // drain sends what the peer's window has room for now.
@@ -123,14 +130,14 @@ func (o *Outbox) drain(p *peer) {
 	}
 }
 
-// flush sends the batch and gives up the leases it held. It returns how many messages it sent.
+// flush sends the batch and gives up the leases it held. It returns how many messages there were.
 func (o *Outbox) flush() int {
 	n := o.out.Len()
 	if n == 0 {
 		return 0
 	}
 	refused := o.out.Send()
-	var lost []wire.Peer
+	var lost []refusal
 	if refused > 0 {
 		lost = o.failures()
 	}
@@ -143,25 +150,35 @@ func (o *Outbox) flush() int {
 	}
 	o.holds = o.holds[:0]
 	o.loop.stats.Sent.Add(uint64(n - refused))
-	for _, ref := range lost {
-		if p := o.loop.peerByRef(ref); p != nil {
-			o.loop.lose(p, "unreachable", "a message to it was refused: no connection has its routing id any more")
+	for _, x := range lost {
+		if p := o.loop.peerByRef(x.peer); p != nil && !p.leaving {
+			o.loop.hangUp(p, "unreachable", x.detail)
 		}
 	}
 	return n
 }
 
-// failures returns the peers that turned out to be gone. A full pipe is treated the same: the windows make it impossible for a peer that reads.
-func (o *Outbox) failures() []wire.Peer {
-	var lost []wire.Peer
+// refusal is a peer that libzmq took a message for no more.
+type refusal struct {
+	peer   wire.Peer
+	detail string
+}
+
+// failures returns the peers that turned out to be gone. One with a full pipe is given up as well: the windows make it impossible for a peer that reads.
+func (o *Outbox) failures() []refusal {
+	var lost []refusal
 	for i, ref := range o.to {
 		err := o.out.Err(i)
 		if err == nil {
 			continue
 		}
 		o.loop.stats.Unsent.Add(1)
-		if ref != 0 && (errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EAGAIN)) {
-			lost = append(lost, ref)
+		switch {
+		case ref == 0: // a stranger
+		case errors.Is(err, syscall.EHOSTUNREACH):
+			lost = append(lost, refusal{ref, "a message to it was refused: no connection has its routing id any more"})
+		case errors.Is(err, syscall.EAGAIN):
+			lost = append(lost, refusal{ref, "a message to it was refused: more wait in its connection than its window allows"})
 		}
 	}
 	return lost

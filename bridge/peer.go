@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,14 +11,16 @@ import (
 
 // peer is what a loop knows of one connection of a ROUTER.
 type peer struct {
-	ref    wire.Peer
-	ep     *Endpoint
-	id     []byte     // routing id
-	pid    *actor.PID // hears its messages that name no hit, and its loss
-	fd     int        // descriptor of its connection, -1 if unknown
-	heard  int64      // loop clock of its last message on the cold path
-	window window
-	wait   waiting
+	ref     wire.Peer
+	ep      *Endpoint
+	id      []byte       // routing id
+	pid     *actor.PID   // hears its messages that name no hit, and its loss
+	conn    zmqsock.Conn // its connection, zero if unknown: it is probed then
+	heard   int64        // loop clock of its last message on the cold path
+	granted bool         // its window is settled
+	leaving bool         // its connection is lost, its last words perhaps not read yet
+	window  window
+	wait    waiting
 }
 
 // A Peer is endpoint << 56 | generation << 24 | index.
@@ -48,7 +51,7 @@ func (ep *Endpoint) admit(id []byte, fd int) *peer {
 	} else {
 		ep.peers = append(ep.peers, nil)
 	}
-	p := &peer{ref: makePeer(ep.number, ep.gen, i), ep: ep, id: append([]byte(nil), id...), pid: ep.keeper, fd: -1, heard: ep.loop.now}
+	p := &peer{ref: makePeer(ep.number, ep.gen, i), ep: ep, id: append([]byte(nil), id...), pid: ep.keeper, heard: ep.loop.now}
 	p.window.open(ep.loop.cfg.Window)
 	ep.peers[i] = p
 	ep.byID[string(p.id)] = p
@@ -57,15 +60,23 @@ func (ep *Endpoint) admit(id []byte, fd int) *peer {
 	return p
 }
 
-// claim notes which connection a peer speaks on. Two living connections cannot share a descriptor, so an older claim is void.
+// claim notes which connection a peer speaks on, by the descriptor its first message came from.
 func (ep *Endpoint) claim(p *peer, fd int) {
-	if fd < 0 {
+	conn := zmqsock.Identify(fd)
+	if !conn.Known() {
 		return
 	}
-	if old := ep.byFD[fd]; old != nil && old != p {
-		ep.loop.lose(old, "disconnected", fmt.Sprintf("descriptor %d of its connection belongs to another peer now", fd))
+	old := ep.byFD[fd]
+	if old != nil && old.conn == conn {
+		// One of the two has left the descriptor to the other before its first message was read, and nothing tells which. Both are probed from now on.
+		old.conn = zmqsock.Conn{}
+		delete(ep.byFD, fd)
+		return
 	}
-	p.fd = fd
+	if old != nil {
+		ep.leave(old, fmt.Sprintf("descriptor %d of its connection belongs to another peer now", fd))
+	}
+	p.conn = conn
 	ep.byFD[fd] = p
 }
 
@@ -78,14 +89,23 @@ func (ep *Endpoint) forget(p *peer) {
 	ep.peers[i] = nil
 	ep.freePeers = append(ep.freePeers, i)
 	delete(ep.byID, string(p.id))
-	if p.fd >= 0 && ep.byFD[p.fd] == p {
-		delete(ep.byFD, p.fd)
-	}
+	ep.unclaim(p)
 	if ep.last == p {
 		ep.last = nil
 	}
+	ep.loop.stats.Waiting.Add(-int64(p.wait.count))
 	p.wait.drop()
 	ep.loop.stats.Peers.Add(-1)
+}
+
+// unclaim forgets a peer's connection, and returns it.
+func (ep *Endpoint) unclaim(p *peer) zmqsock.Conn {
+	conn := p.conn
+	if conn.Known() && ep.byFD[conn.FD] == p {
+		delete(ep.byFD, conn.FD)
+	}
+	p.conn = zmqsock.Conn{}
+	return conn
 }
 
 // lose forgets a peer and tells its PID.
@@ -94,6 +114,10 @@ func (l *Loop) lose(p *peer, detector, detail string) {
 		return
 	}
 	p.ep.forget(p)
+	l.tellLoss(p, detector, detail)
+}
+
+func (l *Loop) tellLoss(p *peer, detector, detail string) {
 	l.stats.Lost.Add(1)
 	if p.pid != nil {
 		l.cfg.System.Root.Send(p.pid, &wire.PeerGone{Peer: p.ref, Detector: detector, Detail: detail, Silent: l.since(p.heard)})
@@ -109,25 +133,36 @@ func (l *Loop) Attach(ref wire.Peer, pid *actor.PID) {
 	l.cfg.System.Root.Send(pid, &wire.PeerGone{Peer: ref, Detector: "closed", Detail: "its connection was lost before it was attached"})
 }
 
-// Window grants a fresh peer the window it asked for, within the loop's own, and returns it in bytes. Zero asks for the loop's.
+// Window grants a fresh peer the window it asked for, within the loop's own, and returns it in bytes. Zero asks for the loop's. Bytes are counted from
+// here on: WELCOME, which names the window, is the next message. Asked again, the window stays as it is.
 func (l *Loop) Window(ref wire.Peer, asked int64) int64 {
 	p := l.peerByRef(ref)
 	if p == nil {
 		return l.cfg.Window
 	}
-	p.window.shrink(asked)
+	if !p.granted {
+		p.granted = true
+		p.window.open(l.cfg.Window)
+		p.window.shrink(asked)
+	}
 	return p.window.size
 }
 
-// HangUp ends a peer's connection; its PID hears PeerGone with the detector.
+// HangUp ends a peer's connection; its PID hears PeerGone with the detector. Where no connection is known (inproc), the peer is told at its next
+// message that it is not registered any more.
 func (l *Loop) HangUp(ref wire.Peer, detector, detail string) {
-	p := l.peerByRef(ref)
-	if p == nil {
+	if p := l.peerByRef(ref); p != nil {
+		l.hangUp(p, detector, detail)
+	}
+}
+
+func (l *Loop) hangUp(p *peer, detector, detail string) {
+	conn := p.conn
+	l.lose(p, detector, detail)
+	if !conn.Known() {
 		return
 	}
-	fd := p.fd
-	l.lose(p, detector, detail)
-	if fd >= 0 {
-		_ = zmqsock.Hangup(fd)
+	if err := conn.Hangup(); err != nil && !errors.Is(err, zmqsock.ErrOtherConn) {
+		l.cfg.Logger.Warn("cannot hang up", "peer", uint64(p.ref), "error", err)
 	}
 }

@@ -14,15 +14,18 @@ const fdTypes = 1<<uint(wire.Hello) | 1<<uint(wire.Ready)
 
 // receive takes one batch from the endpoint and delivers it. It returns how many messages came.
 func (l *Loop) receive(ep *Endpoint) (int, error) {
+	if ep.sock == nil {
+		return 0, nil
+	}
 	a, err := l.take()
 	if err != nil {
 		return 0, err
 	}
 	defer a.Release()
+	ep.round++
 	n, err := a.in.Recv(ep.sock, l.cfg.Batch, fdTypes)
-	if n == 0 {
-		return 0, err
-	}
+	empty := n < l.cfg.Batch && !a.in.Full()
+	a.used = n
 	a.skip = 2
 	if ep.sender != nil {
 		a.skip = 1
@@ -35,6 +38,7 @@ func (l *Loop) receive(ep *Endpoint) (int, error) {
 		}
 	}
 	l.stats.Received.Add(uint64(n))
+	ep.bury(empty)
 	return n, err
 }
 
@@ -46,13 +50,13 @@ func (ep *Endpoint) fromPeer(a *arena, i int) {
 	frames := a.frames[start:]
 	id := frames[0]
 	m := &a.msgs[i]
-	m.Lease, m.Slot, m.At = a, uint32(i), time.Duration(ep.loop.now)
+	m.Lease, m.Slot, m.At = a, uint32(i), time.Duration(ep.loop.now+int64(i))
 	if len(frames) < 2 {
 		ep.refuse(id, m, &wire.BadMessage{Status: wire.BadFrame, Text: "a message without frames: send a HIT/1 header"})
 		return
 	}
 	m.Size = meta.Size - len(id)
-	if err := ep.decode(m, frames[1], frames[2:], meta); err != nil {
+	if err := ep.decode(m, frames[1], frames[2:len(frames):len(frames)], meta); err != nil {
 		ep.refuse(id, m, err)
 		return
 	}
@@ -78,13 +82,13 @@ func (ep *Endpoint) fromBroker(a *arena, i int) {
 	a.frames = a.in.Frames(i, a.frames)
 	frames := a.frames[start:]
 	m := &a.msgs[i]
-	m.Lease, m.Slot, m.At, m.Size = a, uint32(i), time.Duration(ep.loop.now), meta.Size
+	m.Lease, m.Slot, m.At, m.Size = a, uint32(i), time.Duration(ep.loop.now+int64(i)), meta.Size
 	p := ep.peers[0]
 	if p == nil {
 		return
 	}
 	ep.sender.acknowledge(meta.Size)
-	if err := ep.decode(m, frames[0], frames[1:], meta); err != nil {
+	if err := ep.decode(m, frames[0], frames[1:len(frames):len(frames)], meta); err != nil {
 		ep.refuse(nil, m, err)
 		return
 	}
@@ -100,6 +104,9 @@ func (ep *Endpoint) fromBroker(a *arena, i int) {
 // decode fills the message from its frames and judges it.
 func (ep *Endpoint) decode(m *wire.Message, header []byte, body [][]byte, meta zmqsock.Meta) error {
 	if err := m.Header.Parse(header); err != nil {
+		if len(header) == wire.HeaderSize {
+			m.Header.Type = wire.Type(header[3]) // so that an ERROR of another version is not answered, too
+		}
 		return err
 	}
 	m.Body = body
@@ -126,7 +133,7 @@ type kind struct {
 var kinds = [256]kind{
 	wire.Call: {hit: true, slot: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
 	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true},
-	wire.End: {slot: true},
+	wire.End:    {slot: true},
 	wire.Credit: {door: (*Endpoint).credit}, wire.Ping: {door: (*Endpoint).pong}, wire.Welcome: {door: (*Endpoint).welcome},
 }
 

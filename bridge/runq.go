@@ -16,17 +16,18 @@ type runq struct {
 	posted     atomic.Bool // something may be in ready, or another source has work
 	asleep     atomic.Bool
 	closed     bool
+	late       sync.Mutex // after the end: turns still run one at a time
 	wake       *zmqsock.Wake
 	throughput int
 }
 
 // Schedule queues one turn of a mailbox. After the loop has ended it runs on a goroutine of its own, so that late
-// system messages (a Watch of a dead actor) are still answered.
+// system messages (a Watch of a dead actor) are still answered; still never two at a time, which the actors rely on.
 func (q *runq) Schedule(fn func()) {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
-		go fn()
+		go q.runLate(fn)
 		return
 	}
 	q.ready = append(q.ready, fn)
@@ -74,14 +75,19 @@ func (q *runq) empty() bool {
 
 // close runs what is left and sends later turns to goroutines of their own.
 func (q *runq) close() {
-	for {
-		q.run(1 << 20)
-		q.mu.Lock()
-		if len(q.ready) == 0 {
-			q.closed = true
-			q.mu.Unlock()
-			return
-		}
-		q.mu.Unlock()
+	q.late.Lock()
+	defer q.late.Unlock()
+	q.mu.Lock()
+	left := q.ready
+	q.ready, q.spare, q.closed = nil, nil, true
+	q.mu.Unlock()
+	for _, fn := range left {
+		fn()
 	}
+}
+
+func (q *runq) runLate(fn func()) {
+	q.late.Lock()
+	defer q.late.Unlock()
+	fn()
 }

@@ -18,11 +18,15 @@ type Sender struct {
 	sock *zmqsock.Socket
 	peer wire.Peer
 
-	hits     map[uint64]*actor.PID // the loop's: who serves a hit here
-	received uint64                // bytes from the broker on this connection, the loop's
+	sent    bool // anything on this connection, under mu
+	sentAny bool // anything since the last probe, under mu
+
+	// The loop's alone.
+	hits     map[uint64]*actor.PID // who serves a hit here
+	broker   string                // incarnation that WELCOME named last
+	received uint64                // bytes from the broker, WELCOME included
 	acked    uint64
 	window   uint64 // 0 until WELCOME
-	sentAny  bool   // since the last probe, under mu
 }
 
 func newSender(ep *Endpoint) *Sender {
@@ -33,9 +37,9 @@ func newSender(ep *Endpoint) *Sender {
 func (s *Sender) attach(sock *zmqsock.Socket, peer wire.Peer) {
 	s.mu.Lock()
 	s.out.Reset()
-	s.sock, s.peer = sock, peer
+	s.sock, s.peer, s.sent, s.sentAny = sock, peer, false, false
 	s.mu.Unlock()
-	s.received, s.acked, s.window = 0, 0, 0
+	s.broker, s.received, s.acked, s.window = "", 0, 0, 0
 	clear(s.hits)
 }
 
@@ -63,7 +67,7 @@ func (s *Sender) SendOn(peer wire.Peer, h *wire.Header, body ...[]byte) error {
 	for _, b := range body {
 		s.out.Append(b)
 	}
-	s.sentAny = true
+	s.sent, s.sentAny = true, true
 	s.mu.Unlock()
 	if first {
 		s.ep.loop.q.rouse()
@@ -104,9 +108,15 @@ func (s *Sender) acknowledge(size int) {
 	_ = s.Send(&wire.Header{Type: wire.Credit, Arg: wire.CreditArg(s.received + s.window)})
 }
 
+// welcome takes the window. All credit for an earlier incarnation of the broker is void.
 func (s *Sender) welcome(m *wire.Message) {
-	if w, err := wire.ParseWelcome(m.Frame(0)); err == nil {
-		s.window = uint64(max(w.Window, minWindow))
+	w, err := wire.ParseWelcome(m.Frame(0))
+	if err != nil {
+		return
+	}
+	s.window = uint64(max(w.Window, minWindow))
+	if s.broker != w.Incarnation {
+		s.broker, s.received, s.acked = w.Incarnation, uint64(m.Size), 0
 	}
 }
 
@@ -116,15 +126,23 @@ func (s *Sender) Bind(handle uint64, pid *actor.PID) { s.hits[handle] = pid }
 // Unbind forgets a hit. It belongs to the loop's goroutine.
 func (s *Sender) Unbind(handle uint64) { delete(s.hits, handle) }
 
-// quiet reports whether nothing was sent since the last call.
-func (s *Sender) quiet() bool {
+// probe sends PING when nothing was sent since the last call. Before WELCOME it does so only on inproc, where a broker that has
+// gone can be noticed by nothing else, and only after a greeting.
+func (s *Sender) probe(inproc bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := !s.sentAny
+	due := !s.sentAny && (s.window > 0 || (inproc && s.sent))
 	s.sentAny = false
-	return q
+	s.mu.Unlock()
+	if !due {
+		return
+	}
+	_ = s.Send(&wire.Header{Type: wire.Ping})
+	s.mu.Lock()
+	s.sentAny = false
+	s.mu.Unlock()
 }
 
+// close makes all sends fail for good. The socket is still open, for its linger.
 func (s *Sender) close() {
 	s.mu.Lock()
 	s.sock = nil

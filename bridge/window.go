@@ -25,6 +25,9 @@ func (w *window) fits(n int) bool {
 	return w.sent+uint64(n) <= w.limit || w.sent+uint64(w.size)/2 <= w.limit+1023
 }
 
+// unacknowledged returns how many bytes were sent that the peer has not acknowledged, as far as is known here.
+func (w *window) unacknowledged() int64 { return int64(w.sent+uint64(w.size)) - int64(w.limit) }
+
 // credit takes an acknowledgement and reports whether it moved the limit. A peer cannot allow more than a window beyond
 // what was sent.
 func (w *window) credit(arg uint32) bool {

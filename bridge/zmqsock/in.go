@@ -51,6 +51,9 @@ func (in *In) Free() {
 
 // Clear empties the batch for reuse; with poison the arena is overwritten, so that a use after release shows.
 func (in *In) Clear(poison bool) {
+	if in.b.nmsgs == 0 && in.b.nwholes == 0 {
+		return
+	}
 	p := C.int(0)
 	if poison {
 		p = 1

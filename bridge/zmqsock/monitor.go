@@ -17,21 +17,21 @@ const (
 	Connected    EventKind = iota + 1 // a connection is made, the ZMTP handshake comes next
 	Disconnected                      // the connection is lost
 	Refused                           // the handshake failed
+	Established                       // the handshake is done; libzmq names no descriptor with it
 )
 
 // Event is one happening on a socket's connections.
 type Event struct {
 	Kind EventKind
-	FD   int // descriptor of the connection; it may be reused after Disconnected
+	FD   int // descriptor of the connection, -1 if unknown; it may be reused after Disconnected
 	Addr string
 }
 
 var monitors atomic.Uint64
 
-// The end of the handshake is no kind: libzmq names no descriptor with it.
 var kindOf = map[zmq.Event]EventKind{
 	zmq.EVENT_ACCEPTED: Connected, zmq.EVENT_CONNECTED: Connected, zmq.EVENT_DISCONNECTED: Disconnected, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: Refused,
-	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Refused, zmq.EVENT_HANDSHAKE_FAILED_AUTH: Refused,
+	zmq.EVENT_HANDSHAKE_SUCCEEDED: Established, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Refused, zmq.EVENT_HANDSHAKE_FAILED_AUTH: Refused,
 }
 
 // monitored returns the events to ask for. That a listener is closed, Close waits for; a DEALER closes its descriptor after every attempt in
@@ -82,7 +82,11 @@ func (s *Socket) Events(into []Event) []Event {
 		if err != nil {
 			return into
 		}
-		if kind := kindOf[ev]; kind != 0 {
+		kind := kindOf[ev]
+		if kind == Refused || kind == Established {
+			value = -1 // an error number, or nothing
+		}
+		if kind != 0 {
 			into = append(into, Event{kind, value, addr})
 		}
 	}
