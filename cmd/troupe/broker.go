@@ -6,33 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 )
 
-// brokerGCPercent is the broker's garbage collection target where neither --gc-percent nor GOGC says otherwise.
-const brokerGCPercent = 100
-
 // stopLimit is how long a server may take to stop once it is not to wait for anybody any more.
 const stopLimit = 5 * time.Second
-
-type brokerFlags struct {
-	cfg             assigner.BrokerConfig
-	admin           choice
-	maxBody, window size
-	drain           time.Duration
-	gcPercent       int
-	memory          size
-	profile         string
-}
 
 func (a *app) brokerCommand() *cobra.Command {
 	f := &brokerFlags{cfg: assigner.DefaultBrokerConfig(), admin: oneOf("auto", "on", "off")}
@@ -50,83 +34,6 @@ SIGTERM or Ctrl-C makes it take no new hits and wait for the open ones, as long 
 	}
 	f.add(cmd.Flags())
 	return cmd
-}
-
-func (f *brokerFlags) add(flags *pflag.FlagSet) {
-	c := &f.cfg
-	flags.StringSliceVar(&c.Clients, "client", c.Clients, "endpoint for clients, tcp or ipc; may be repeated (also --clients)")
-	flags.StringSliceVar(&c.Workers, "worker", c.Workers, "endpoint for workers, tcp or ipc; may be repeated (also --workers)")
-	flags.StringVar(&c.Name, "name", "", "what the broker calls itself (default host and process id)")
-	flags.BoolVar(&c.Insecure, "insecure", false, "allow endpoints that other machines can reach; nothing is encrypted")
-	flags.Var(&f.admin, "admin", "may clients list and kill: on, off, or auto (on unless --insecure)")
-	flags.IntVar(&c.MaxQueue, "max-queue", c.MaxQueue, "opens that may wait per service while all slots are busy; 0: none")
-	flags.DurationVar(&c.MaxWait, "max-wait", c.MaxWait, "how long an open may wait")
-	flags.IntVar(&c.MaxCalls, "max-calls", c.MaxCalls, "calls of one hit that may be under way")
-	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
-	flags.Var(&f.window, "window", "bytes sent to a peer beyond what it has acknowledged")
-	flags.DurationVar(&c.Heartbeat, "heartbeat", c.Heartbeat, "how often silent connections are probed")
-	flags.DurationVar(&c.Silence, "silence", c.Silence, "silence after which a connection is given up")
-	flags.DurationVar(&c.Ask, "ask", c.Ask, "how long a worker may take to answer when another one claims its name")
-	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
-	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
-	flags.IntVar(&f.gcPercent, "gc-percent", 0, "garbage collection target in percent; 0: GOGC, or the broker's own")
-	flags.Var(&f.memory, "memory-limit", "soft limit of the broker's memory (default GOMEMLIMIT)")
-	flags.BoolVar(&c.PerFrame, "per-frame", false, "use the binding's per-frame calls in place of the batch shim")
-	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
-	_ = flags.MarkHidden("per-frame") // both exist
-	_ = flags.MarkHidden("cpuprofile")
-	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "clients" || name == "workers" {
-			name = strings.TrimSuffix(name, "s")
-		}
-		return pflag.NormalizedName(name)
-	})
-}
-
-// config turns flags into the broker's configuration, where zero often means the default.
-func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
-	c := f.cfg
-	c.MaxBody, c.Window = int(f.maxBody), int64(f.window)
-	c.Admin = map[string]assigner.AdminRight{"auto": assigner.AdminDefault, "on": assigner.AdminOn, "off": assigner.AdminOff}[f.admin.String()]
-	for name, d := range map[string]time.Duration{"max-wait": c.MaxWait, "heartbeat": c.Heartbeat, "silence": c.Silence, "ask": c.Ask} {
-		if d <= 0 {
-			return c, fmt.Errorf("--%s is %v: it must be longer than nothing, as in 3s", name, d)
-		}
-	}
-	switch {
-	case f.drain < 0 || c.Grace < 0:
-		return c, fmt.Errorf("--drain is %v and --grace is %v: neither may be negative", f.drain, c.Grace)
-	case c.MaxQueue < 0 || c.MaxCalls < 1:
-		return c, fmt.Errorf("--max-queue is %d and --max-calls is %d: they start at 0 and 1", c.MaxQueue, c.MaxCalls)
-	case f.gcPercent < 0:
-		return c, fmt.Errorf("--gc-percent is %d: it may not be negative; for a fixed amount use --memory-limit", f.gcPercent)
-	}
-	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
-		if strings.HasPrefix(ep, "inproc:") {
-			return c, fmt.Errorf("%s: inproc does not leave this process, where nobody would connect: use tcp or ipc", ep)
-		}
-	}
-	if c.MaxQueue == 0 {
-		c.MaxQueue = -1
-	}
-	if c.Grace == 0 {
-		c.Grace = -1
-	}
-	c.Logger, c.System = a.logger, newSystem(a.logger)
-	return c, nil
-}
-
-// tune sets the garbage collector for a broker: little and short-lived garbage on top of a live heap that grows with the hits.
-func (f *brokerFlags) tune() {
-	switch {
-	case f.gcPercent > 0:
-		debug.SetGCPercent(f.gcPercent)
-	case os.Getenv("GOGC") == "":
-		debug.SetGCPercent(brokerGCPercent)
-	}
-	if f.memory > 0 {
-		debug.SetMemoryLimit(int64(f.memory))
-	}
 }
 
 func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
@@ -189,21 +96,17 @@ func (a *app) drainBroker(signals *interrupts, b *assigner.Broker, limit time.Du
 	if open == 0 || limit == 0 {
 		return nil
 	}
-	fmt.Fprintf(a.err, "draining: %s open, waiting up to %v; once more (Ctrl-C or SIGTERM) stops at once\n", are(open, "hit"), limit)
+	a.drains(open, limit)
 	ctx, cancel := context.WithTimeout(signals.stop, limit)
 	defer cancel()
 	if b.Drain(ctx) == nil {
-		fmt.Fprintln(a.err, "drained: no hit is open any more")
+		a.drained()
 		return nil
 	}
 	if open = openHits(context.WithoutCancel(ctx), b); open == 0 {
 		return nil
 	}
-	reason := fmt.Sprintf("after %v (--drain)", limit)
-	if signals.stop.Err() != nil {
-		reason = "at the second signal"
-	}
-	return incomplete(fmt.Errorf("stopped %s while %s still open: their clients are told broker-gone", reason, are(open, "hit")))
+	return leftOpen(signals, open, limit, "broker-gone")
 }
 
 // openHits asks the broker how many hits are open; 0 if it does not say.
@@ -213,12 +116,4 @@ func openHits(ctx context.Context, b *assigner.Broker) int {
 	report, _ := b.Administer(ctx, machine.AdminRequest{Cmd: "status"})
 	status, _ := report.(machine.StatusReport)
 	return status.Hits
-}
-
-// are is "1 hit is" or "3 hits are".
-func are(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, noun)
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 )
@@ -52,31 +54,94 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// next is what to do about an error with this status, where its text does not end with it.
+var next = map[wire.Status]string{
+	wire.BrokerGone:     "start a broker with `troupe broker`, or name it with --broker or " + clientsEnv,
+	wire.UnknownService: "`troupe status` shows the services on offer",
+	wire.QueueFull:      "`troupe hit list` shows who has the slots",
+	wire.Expired:        "allow more with --timeout; `troupe hit list` shows who has the slots",
+	wire.WorkerGone:     "`troupe worker list` shows who is left",
+	wire.Panicked:       "the worker's log says more",
+	wire.Refused:        "start the broker with --admin on, if every client may list and kill",
+	wire.BadType:        "name the broker's other endpoint with --broker; it prints both when it starts",
+	wire.NameTaken:      "choose another --name; `troupe worker list` shows those in use",
+}
+
 // failure is an error as -o json prints it.
 type failure struct {
 	Error   string          `json:"error"`
 	Code    int             `json:"exit_code"`
+	Service string          `json:"service,omitempty"`
+	Hit     string          `json:"hit,omitempty"`
 	Status  string          `json:"status,omitempty"`
 	Outcome string          `json:"outcome,omitempty"`
 	Why     json.RawMessage `json:"why,omitempty"`
+	Next    string          `json:"next,omitempty"`
 }
 
-// complain tells an error on standard error.
-func (a *app) complain(err error) {
+func newFailure(err error) failure {
 	f := failure{Error: err.Error(), Code: exitCode(err)}
 	var e *assigner.Error
-	if errors.As(err, &e) {
-		f.Status, f.Outcome = e.Status.String(), e.Outcome.String()
-		if json.Valid(e.Why) {
-			f.Why = e.Why
+	if !errors.As(err, &e) {
+		return f
+	}
+	f.Error = e.Text
+	f.Service, f.Status, f.Outcome, f.Next = e.Service, e.Status.String(), e.Outcome.String(), next[e.Status]
+	if e.Hit != 0 {
+		f.Hit = fmt.Sprintf("%x", e.Hit)
+	}
+	if json.Valid(e.Why) {
+		f.Why = e.Why
+	}
+	return f
+}
+
+// complain tells an error on standard error; joined errors are told one by one.
+func (a *app) complain(err error) {
+	for _, one := range parts(err) {
+		f := newFailure(one)
+		if a.json() {
+			_ = json.NewEncoder(a.err).Encode(f) // nobody is left to tell
+			continue
+		}
+		fmt.Fprintln(a.err, f.text())
+		if f.Why != nil {
+			fmt.Fprintln(a.err, "why:", string(f.Why))
+		}
+		if f.Next != "" {
+			fmt.Fprintln(a.err, "next:", f.Next)
 		}
 	}
-	if a.json() {
-		_ = json.NewEncoder(a.err).Encode(f) // nobody is left to tell
-		return
+}
+
+// parts takes joined errors apart.
+func parts(err error) []error {
+	//nolint:errorlint // the error itself is looked at, not what it wraps
+	if _, single := err.(*assigner.Error); single {
+		return []error{err}
 	}
-	fmt.Fprintln(a.err, "troupe:", f.Error)
-	if f.Why != nil {
-		fmt.Fprintln(a.err, "why:", string(f.Why))
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // as above
+	if !ok || strings.Count(err.Error(), "\n") == 0 {
+		return []error{err}
 	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, parts(one)...)
+	}
+	return all
+}
+
+// text is the failure as a line: where, what, why.
+func (f failure) text() string {
+	where := []string{"troupe"}
+	if f.Service != "" {
+		where = append(where, f.Service)
+	}
+	if f.Hit != "" {
+		where = append(where, "hit "+f.Hit)
+	}
+	if f.Status != "" {
+		where = append(where, f.Status+" ("+f.Outcome+")")
+	}
+	return strings.Join(where, ": ") + ": " + cell(f.Error)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -18,8 +20,42 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(stacked{slog.NewTextHandler(w, options), w})
 }
+
+// stacked is a handler that prints the stack of a crash below its line, where a person can read it.
+type stacked struct {
+	slog.Handler
+	to io.Writer
+}
+
+// Handle writes the record.
+func (s stacked) Handle(ctx context.Context, r slog.Record) error {
+	stack := ""
+	line := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stack" {
+			stack = "\t" + strings.ReplaceAll(strings.TrimSpace(a.Value.String()), "\n", "\n\t") + "\n"
+		} else {
+			line.AddAttrs(a)
+		}
+		return true
+	})
+	err := s.Handler.Handle(ctx, line)
+	if stack != "" {
+		_, said := io.WriteString(s.to, stack)
+		err = errors.Join(err, said)
+	}
+	return err
+}
+
+// WithAttrs keeps what stacked does.
+func (s stacked) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return stacked{s.Handler.WithAttrs(attrs), s.to}
+}
+
+// WithGroup keeps what stacked does.
+func (s stacked) WithGroup(name string) slog.Handler { return stacked{s.Handler.WithGroup(name), s.to} }
 
 // newSystem is an actor system whose engine says at debug what it would say at info: that it started, and every dead letter.
 func newSystem(l *slog.Logger) *actor.ActorSystem {

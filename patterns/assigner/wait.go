@@ -31,12 +31,19 @@ func (b *Broker) Wait(ctx context.Context) error {
 // the broker's refusal where it refuses the client for ever.
 func (c *Client) Ready(ctx context.Context) error { return c.ready(ctx) }
 
-// Err returns why the broker refused the worker for ever, nil while it has not.
-func (w *Worker) Err() error {
+// Wait returns nil when ctx ends or the worker is closed, and before that an error when the broker has refused the worker for ever or a part of
+// the worker has failed. Valid after Start.
+func (w *Worker) Wait(ctx context.Context) error {
 	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.closed:
+		return nil
 	case <-w.link.failed:
 		return w.link.err
-	default:
-		return nil
+	case <-w.link.tree.Done():
+		return w.link.tree.Err()
+	case <-w.link.loop.Done():
+		return errors.New("assigner: the worker's loop has ended")
 	}
 }

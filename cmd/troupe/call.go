@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+type callFlags struct {
+	target
+	hit, progress, raw bool
+	label, session     string
+}
+
+func (a *app) callCommand() *cobra.Command {
+	f := &callFlags{}
+	cmd := &cobra.Command{
+		Use:   "call SERVICE [BODY|-]",
+		Short: "Call a service: once, or line by line on one hit",
+		Long: `Call a service and print its reply. The body is the second argument, or standard input where that is "-"; without one it is empty.
+
+With --hit one hit is opened, every line of standard input is a call of it, and every reply is printed as a line: all of them are served
+by one thread of one worker, which is named on standard error.
+
+An error is printed with its status (what a program branches on) and its outcome: "never started" is safe to try again.`,
+		Example: `  troupe call upper hello
+  troupe call --progress progress 10
+  printf 'a\nb\n' | troupe call --hit count`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.call(cmd, f, args) },
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, to string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.completeFrom(&f.target, serviceNames)(cmd, args, to)
+	}
+	f.add(cmd.Flags(), 30*time.Second, "a call")
+	cmd.Flags().BoolVar(&f.hit, "hit", false, "open one hit and make a call of every line of standard input")
+	cmd.Flags().BoolVar(&f.progress, "progress", false, "print what the service says about its progress on standard error")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "print the reply's bytes as they are, without a line break at the end")
+	cmd.Flags().StringVar(&f.label, "label", "", "what listings show of the hit")
+	cmd.Flags().StringVar(&f.session, "session", "", "JSON that the worker's session is opened with")
+	return cmd
+}
+
+func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
+	open := assigner.OpenRequest{Service: args[0], Label: f.label}
+	if f.session != "" {
+		if !json.Valid([]byte(f.session)) {
+			return usage(fmt.Errorf(`--session %s is no JSON: write it as '{"key": "value"}'`, f.session))
+		}
+		open.Session = json.RawMessage(f.session)
+	}
+	if f.hit && len(args) > 1 {
+		return usage(errors.New("--hit takes the bodies from standard input: leave BODY out"))
+	}
+	progress, stop := a.showProgress(f.progress)
+	defer stop()
+	if f.hit {
+		return a.ask(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error { return a.callLines(ctx, c, f, open, progress) })
+	}
+	body, err := a.body(args[1:])
+	if err != nil {
+		return err
+	}
+	return a.askOnce(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error {
+		begun := time.Now()
+		frames, err := c.DoWith(ctx, open, assigner.Request{Frames: [][]byte{body}, Progress: progress})
+		if err != nil {
+			return err
+		}
+		return a.printReply(f.raw, newReply(open.Service, frames, time.Since(begun)))
+	})
+}
+
+// body is the argument, or all of standard input.
+func (a *app) body(args []string) ([]byte, error) {
+	switch {
+	case len(args) == 0:
+		return nil, nil
+	case args[0] != "-":
+		return []byte(args[0]), nil
+	}
+	body, err := io.ReadAll(a.in)
+	if err != nil {
+		return nil, fmt.Errorf("the body cannot be read from standard input: %w", err)
+	}
+	return body, nil
+}
+
+// showProgress returns what a call reports its progress to, nil if nobody asks for it, and what waits until all is printed. Reports that come
+// faster than they are printed are left out.
+func (a *app) showProgress(wanted bool) (report func(assigner.Progress), stop func()) {
+	if !wanted {
+		return nil, func() {}
+	}
+	reports, done := make(chan assigner.Progress, 64), make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := range reports {
+			fmt.Fprintf(a.err, "progress %3.0f%% %s\n", p.Done*100, cell(p.Note))
+		}
+	}()
+	report = func(p assigner.Progress) {
+		select {
+		case reports <- p:
+		default:
+		}
+	}
+	return report, func() {
+		close(reports)
+		<-done
+	}
+}

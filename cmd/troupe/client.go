@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+// clientsEnv names the variable with the broker's endpoint for clients.
+const clientsEnv = "TROUPE_BROKER"
+
+// target says which broker a command asks, and how long it waits.
+type target struct {
+	broker  string
+	connect time.Duration
+	timeout time.Duration
+}
+
+func (t *target) add(flags *pflag.FlagSet, timeout time.Duration, what string) {
+	flags.StringVar(&t.broker, "broker", "", "the broker's endpoint for clients (default $"+clientsEnv+" or "+assigner.DefaultClients+")")
+	flags.DurationVar(&t.connect, "connect", 3*time.Second, "how long to wait for the broker")
+	flags.DurationVar(&t.timeout, "timeout", timeout, "how long "+what+" may take")
+}
+
+func (t *target) endpoint() string {
+	return firstOf(t.broker, os.Getenv(clientsEnv), assigner.DefaultClients)
+}
+
+// ask connects to the broker and lets do speak with it. SIGINT and SIGTERM end do's context.
+func (a *app) ask(cmd *cobra.Command, t *target, do func(ctx context.Context, c *assigner.Client) error) error {
+	if t.connect <= 0 || t.timeout <= 0 {
+		return usage(fmt.Errorf("--connect is %v and --timeout is %v: both must be longer than nothing, as in 3s", t.connect, t.timeout))
+	}
+	logger := a.logger
+	if !cmd.Flags().Changed("log-level") {
+		logger = slog.New(slog.DiscardHandler) // what goes wrong is this command's own error
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: t.endpoint(), Logger: logger, System: newSystem(logger)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.reach(ctx, c, do), hangUp(ctx, c))
+}
+
+func hangUp(ctx context.Context, c *assigner.Client) error {
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+	defer cancel()
+	return c.Close(end)
+}
+
+func (t *target) reach(ctx context.Context, c *assigner.Client, do func(ctx context.Context, c *assigner.Client) error) error {
+	there, cancel := context.WithTimeout(ctx, t.connect)
+	defer cancel()
+	if err := c.Ready(there); err != nil {
+		return err
+	}
+	return do(ctx, c)
+}
+
+// askOnce is ask with the timeout for all of do.
+func (a *app) askOnce(cmd *cobra.Command, t *target, do func(ctx context.Context, c *assigner.Client) error) error {
+	return a.ask(cmd, t, func(ctx context.Context, c *assigner.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+		return do(ctx, c)
+	})
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	t := &target{}
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show a broker's services and counters", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
+				var s machine.StatusReport
+				if err := administer(ctx, c, machine.AdminRequest{Cmd: "status"}, &s); err != nil {
+					return err
+				}
+				if a.json() {
+					return a.printJSON(s)
+				}
+				return a.printStatus(s)
+			})
+		},
+	}
+	t.add(cmd.Flags(), 10*time.Second, "the answer")
+	return cmd
+}
+
+func (a *app) printStatus(s machine.StatusReport) error {
+	state := "serving"
+	if s.Draining {
+		state = "draining"
+	}
+	fmt.Fprintf(a.out, "broker %s, %s, up %s: clients %d, workers %d, hits %d\n\n", cell(s.Broker), state, age(s.UpMS), s.Clients, s.Workers, s.Hits)
+	if len(s.Services) > 0 {
+		rows := make([][]string, len(s.Services))
+		for i, row := range s.Services {
+			rows[i] = []string{row.Name, strconv.Itoa(row.Workers), strconv.Itoa(row.Slots), strconv.Itoa(row.Used), strconv.Itoa(row.Waiting)}
+		}
+		if err := a.table("SERVICE WORKERS SLOTS USED WAITING", rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out)
+	}
+	return a.printCounters(s)
+}
+
+// printCounters prints totals and counters, the refusals last.
+func (a *app) printCounters(s machine.StatusReport) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	t := s.Totals
+	fmt.Fprintf(w, "hits\t%d opened, %d ended, %d failed, %d crashed\n", t.Opened, t.Ended, t.Failed, t.Crashed)
+	fmt.Fprintf(w, "opens\t%d have waited, %d expired\n", t.Queued, t.Expired)
+	fmt.Fprintf(w, "workers lost\t%d\n", t.Lost)
+	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+		fmt.Fprintf(w, "%s\t%d\n", cell(name), s.Counters[name])
+	}
+	return w.Flush()
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/troupe-mq/troupe/cmd/troupe/internal/demo"
+	"github.com/troupe-mq/troupe/cmd/troupe/internal/program"
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+// workersEnv names the variable with the broker's endpoint for workers.
+const workersEnv = "TROUPE_WORKERS"
+
+type workerFlags struct {
+	broker, name string
+	services     []string
+	command      string
+	framing      choice
+	slots        int
+	threads      choice
+	keep         bool
+	drain        time.Duration
+	patience     time.Duration
+	maxBody      size
+	perFrame     bool
+	profile      string
+}
+
+func (f *workerFlags) add(flags *pflag.FlagSet) {
+	f.maxBody = size(assigner.DefaultBrokerConfig().MaxBody)
+	flags.StringVar(&f.broker, "broker", "", "the broker's endpoint for workers (default $"+workersEnv+" or "+assigner.DefaultWorkers+")")
+	flags.StringVar(&f.name, "name", "", "unique at the broker (default host and process id)")
+	flags.StringSliceVar(&f.services, "service", nil, "service to offer; may be repeated (default all demo services)")
+	flags.StringVar(&f.command, "exec", "", "command that serves a hit of --service")
+	flags.Var(&f.framing, "framing", "how the command reads calls and writes replies: lines or blocks")
+	flags.IntVar(&f.slots, "slots", 8, "hits served at the same time")
+	flags.Var(&f.threads, "threads", "pinned: each hit has an OS thread of its own; shared: it has not, which is faster")
+	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
+	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
+	flags.DurationVar(&f.patience, "patience", time.Second, "how long a command may take to answer SIGINT, to end after its input, and to end after SIGTERM")
+	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
+	flags.BoolVar(&f.perFrame, "per-frame", false, "use the binding's per-frame calls in place of the batch shim")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
+	_ = flags.MarkHidden("per-frame") // both exist
+	_ = flags.MarkHidden("cpuprofile")
+}
+
+// config turns flags into the worker's configuration; services that programs serve are added by programs.
+func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
+	threads := assigner.Pinned
+	if f.threads.String() == "shared" {
+		threads = assigner.Goroutines
+	}
+	c := assigner.WorkerConfig{
+		Broker: firstOf(f.broker, os.Getenv(workersEnv), assigner.DefaultWorkers), Name: f.name, Slots: f.slots,
+		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger, System: newSystem(a.logger),
+	}
+	switch {
+	case f.slots < 1:
+		return c, fmt.Errorf("--slots is %d: a worker needs at least one", f.slots)
+	case f.drain < 0 || f.patience <= 0:
+		return c, fmt.Errorf("--drain is %v and --patience is %v: they may not be negative, nor the patience zero", f.drain, f.patience)
+	case f.keep && threads == assigner.Goroutines:
+		return c, errors.New("--keep-threads with --threads shared: shared hits have no thread to keep: leave one of the two out")
+	case f.command != "" && len(f.services) == 0:
+		return c, errors.New("--exec without --service: name the service that the command serves, as in --service upper")
+	case f.command == "" && f.framing.String() == "blocks":
+		return c, errors.New("--framing without --exec: the demo services run no command: leave it out")
+	}
+	c.Services = demo.Services(threads, f.keep)
+	if f.command == "" && len(f.services) > 0 {
+		return c, f.choose(c.Services)
+	}
+	if f.command != "" {
+		clear(c.Services)
+		for _, name := range f.services {
+			c.Services[name] = assigner.Service{Threads: threads, KeepThread: f.keep}
+		}
+	}
+	return c, nil
+}
+
+// choose leaves the services that were asked for.
+func (f *workerFlags) choose(all map[string]assigner.Service) error {
+	for _, name := range f.services {
+		if _, known := all[name]; !known {
+			return fmt.Errorf("--service %s: no demo service has this name: there are %s; for one of your own add --exec", name,
+				strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+		}
+	}
+	maps.DeleteFunc(all, func(name string, _ assigner.Service) bool { return !slices.Contains(f.services, name) })
+	return nil
+}
+
+// programs lets the services be served by the command, if there is one. The returned function ends programs that are left.
+func (f *workerFlags) programs(a *app, c *assigner.WorkerConfig) (stop func()) {
+	if f.command == "" {
+		return func() {}
+	}
+	starter := program.NewStarter()
+	framing := program.Lines
+	if f.framing.String() == "blocks" {
+		framing = program.Blocks
+	}
+	run := program.Config{Command: f.command, Framing: framing, Patience: f.patience, MaxReply: int(f.maxBody), Starter: starter, Errors: program.NewErrors(a.err)}
+	for name, service := range c.Services {
+		service.Open = run.Open
+		c.Services[name] = service
+	}
+	return starter.Close
+}
+
+func describeDemos() string {
+	text := &strings.Builder{}
+	for _, name := range slices.Sorted(maps.Keys(demo.About)) {
+		fmt.Fprintf(text, "  %-10s %s\n", name, demo.About[name])
+	}
+	return strings.TrimRight(text.String(), "\n")
+}
+
+func describedDemos() []string {
+	var all []string
+	for name, about := range demo.About {
+		all = append(all, name+"\t"+about)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// firstOf returns the first value that is not empty.
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

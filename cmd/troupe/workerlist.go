@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+func (a *app) workerListCommand() *cobra.Command {
+	t := &target{}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the workers of a broker", Args: cobra.NoArgs,
+		Long: "List the workers that are registered at a broker. It asks at the endpoint for clients, which is another one than the worker's.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
+				var page workerPage
+				if err := administer(ctx, c, machine.AdminRequest{Cmd: "worker.list"}, &page); err != nil {
+					return err
+				}
+				return a.printWorkers(page)
+			})
+		},
+	}
+	t.add(cmd.Flags(), 10*time.Second, "the answer")
+	return cmd
+}
+
+func (a *app) printWorkers(page workerPage) error {
+	if a.json() {
+		return a.printJSON(page)
+	}
+	if len(page.Workers) == 0 {
+		fmt.Fprintln(a.err, "no worker is registered; `troupe worker` starts one")
+		return nil
+	}
+	rows := make([][]string, len(page.Workers))
+	for i, w := range page.Workers {
+		rows[i] = []string{
+			w.Name, w.State, strconv.Itoa(w.Used) + "/" + strconv.Itoa(w.Slots), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
+			strconv.FormatUint(w.Served, 10), age(w.AgeMS), strings.Join(w.Services, ","),
+		}
+	}
+	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE SERVICES", rows)
+}
