@@ -141,8 +141,10 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 		a.tell(ctx, e.Hit, e.Event)
 	case machine.Enroll:
 		a.workers[e.Worker] = nil
-		ctx.Send(a.house.workers, &supervision.StartTemporary{ID: strconv.FormatUint(uint64(e.To), 16),
-			Actor: &workerActor{house: a.house, worker: e.Worker}})
+		ctx.Send(a.house.workers, &supervision.StartTemporary{
+			ID:    strconv.FormatUint(uint64(e.To), 16),
+			Actor: &workerActor{house: a.house, worker: e.Worker},
+		})
 	case machine.HangUp:
 		a.house.ports.Peers.HangUp(e.To, "crashed", e.Text)
 	case machine.Ask:

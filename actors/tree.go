@@ -36,8 +36,10 @@ func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dis
 	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock}))}
 	// The loop hands out one batch and runs everybody before the next, so a hit's mailbox is bounded by the batch. A limit of its own could only
 	// lose an ENDED, and with it a slot.
-	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher),
-		actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, OnReject: h.rejected}))}
+	hits := []actor.PropsOption{
+		actor.WithDispatcher(dispatcher),
+		actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, OnReject: h.rejected})),
+	}
 	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Children: []supervision.ChildSpec{
 		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
 		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),

@@ -114,8 +114,10 @@ func fail(format string, args ...any) map[string]string {
 
 // Status returns the broker's figures.
 func (b *Broker) Status(now time.Duration) StatusReport {
-	r := StatusReport{Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, UpMS: now.Milliseconds(), Draining: b.draining,
-		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{}}
+	r := StatusReport{
+		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, UpMS: now.Milliseconds(), Draining: b.draining,
+		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{},
+	}
 	rows := make(map[*service]*ServiceRow)
 	for _, s := range b.services {
 		rows[s] = &ServiceRow{Name: s.name, Waiting: s.queue.n}
@@ -160,9 +162,11 @@ func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
 }
 
 func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
-	row := HitRow{Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
+	row := HitRow{
+		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
-		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name}
+		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name,
+	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)
 	}
@@ -172,8 +176,10 @@ func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	rows := []WorkerRow{}
 	for _, w := range b.workers {
-		rows = append(rows, WorkerRow{Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds()})
+		rows = append(rows, WorkerRow{
+			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(),
+		})
 	}
 	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })
 	return rows

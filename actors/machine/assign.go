@@ -146,8 +146,10 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	if b.epoch == 0 {
 		b.epoch = 1
 	}
-	h := &Hit{Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w}
+	h := &Hit{
+		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
+		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
+	}
 	b.byHandle[handle] = h
 	b.all.add(h)
 	c.hits.add(h)

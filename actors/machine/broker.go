@@ -84,9 +84,11 @@ type service struct {
 
 // NewBroker returns a broker that knows nobody.
 func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
-	return &Broker{cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls}, epoch: cfg.Epoch, services: make(map[string]*service),
+	return &Broker{
+		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker),
-		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}}
+		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll},
+	}
 }
 
 var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []Effect{
@@ -135,8 +137,10 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 
 // welcome is the JSON frame of WELCOME.
 func (b *Broker) welcome(window int64, name string) []byte {
-	return mustJSON(wire.WelcomeInfo{Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
-		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name})
+	return mustJSON(wire.WelcomeInfo{
+		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
+		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name,
+	})
 }
 
 // bye: a client leaves; its hits are ended.
@@ -211,8 +215,11 @@ func (b *Broker) byRef(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	return b.failOpen(found.msg, wire.Cancelled, "cancelled by its client while it waited for a slot: open again if that was not meant", fx)
 }
 
-// over answers what names a hit that is over, or never was.
+// over answers what names a hit that is over, or never was. A CLOSE gets no second answer while the hit's end is just being told.
 func (b *Broker) over(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h := b.byHandle[m.Header.Hit]; h != nil && !h.orphan && m.Header.Type == wire.Close {
+		return fx
+	}
 	return unknownHit(m, fx)
 }
 

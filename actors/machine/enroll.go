@@ -45,8 +45,10 @@ func (b *Broker) nameOf(info *wire.ReadyInfo) string {
 }
 
 func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, fx []Effect) []Effect {
-	w := &Worker{Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
-		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names)}
+	w := &Worker{
+		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
+		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names),
+	}
 	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	b.workers[peer] = w
 	b.names[w.Name] = w

@@ -1,5 +1,7 @@
 package machine
 
+import "github.com/troupe-mq/troupe/bridge/wire"
+
 // Inventory is all that a broker holds, for the tests of invariants.
 type Inventory struct {
 	Clients, Workers, Names, Hits, Listed int
@@ -20,23 +22,25 @@ func (b *Broker) Inventory() Inventory {
 	return i
 }
 
-// Waiting returns the references of the OPENs that wait for a service, in order.
-func (b *Broker) Waiting(name string) []uint64 {
-	var refs []uint64
+// Waiting returns the OPENs that wait for a service, in order.
+func (b *Broker) Waiting(name string) []*wire.Message {
+	var opens []*wire.Message
 	if s := b.services[name]; s != nil {
-		s.queue.each(func(w *waiter) { refs = append(refs, w.msg.Header.Hit) })
+		s.queue.each(func(w *waiter) { opens = append(opens, w.msg) })
 	}
-	return refs
+	return opens
 }
 
 // Servable reports whether a slot is free at a worker of the service.
 func (b *Broker) Servable(name string) bool {
-	s := b.services[name]
-	if s == nil {
-		return false
+	for _, w := range b.workers {
+		for _, s := range w.services {
+			if s.name == name && w.Load.Free() > 0 {
+				return true
+			}
+		}
 	}
-	_, ok := s.workers.Choose()
-	return ok
+	return false
 }
 
 // AllWorkers returns the workers that are registered.

@@ -14,13 +14,16 @@ type State uint8
 const (
 	Opening State = iota
 	Open
+	Aborting // closed before it was opened: the worker may still fail to open it
 	Closing
 	Ended
 	states
 )
 
 // String returns the specification's word.
-func (s State) String() string { return [...]string{"opening", "open", "closing", "over"}[s] }
+func (s State) String() string {
+	return [...]string{"opening", "open", "aborting", "closing", "over"}[s]
+}
 
 // Hit is the machine of one hit at the broker: it stands between one client and one slot of one worker, and passes every
 // message of theirs. Its fields may be read by whoever runs on the same loop.
@@ -104,6 +107,10 @@ var table = [states][events]handler{
 	Open: {
 		onCall: (*Hit).call, onCancel: (*Hit).passCancel, onClose: (*Hit).close, onOpened: (*Hit).stray,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+	},
+	Aborting: {
+		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).openedLate,
+		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).ended,
 	},
 	Closing: {
 		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).ignore,

@@ -84,13 +84,18 @@ func (h *Hit) end(reason wire.Status, cancel bool, fx []Effect) []Effect {
 	if cancel {
 		fx = append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)))
 	}
-	if h.OneShot || h.State == Closing {
+	if h.OneShot || h.State >= Aborting {
 		return fx
 	}
 	if h.LastSeq == 0 {
 		fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
 	}
-	h.State, h.reason = Closing, reason
+	h.reason = reason
+	if h.State == Opening {
+		h.State = Aborting
+	} else {
+		h.State = Closing
+	}
 	return fx
 }
 

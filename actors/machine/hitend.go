@@ -28,8 +28,10 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 	if h.State == Ended {
 		return fx
 	}
-	why := mustJSON(Why{Verdict: "KILLED", Detector: "operator", Measured: k.By, Done: "the calls were cancelled, the session is being ended",
-		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds()})
+	why := mustJSON(Why{
+		Verdict: "KILLED", Detector: "operator", Measured: k.By, Done: "the calls were cancelled, the session is being ended",
+		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds(),
+	})
 	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
 	fx = h.tellClosed(wire.Killed, h.Accepted, []byte(text), why, fx)
 	h.Client, h.hears, h.reason = 0, false, wire.Killed
@@ -38,8 +40,10 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 
 // crash tells the client that the hit's actor is dead; the machine takes nothing any more.
 func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
-	why := Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "this hit alone was failed", Worker: h.names.Worker,
-		AgeMS: (now - h.Opened).Milliseconds()}
+	why := Why{
+		Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "this hit alone was failed", Worker: h.names.Worker,
+		AgeMS: (now - h.Opened).Milliseconds(),
+	}
 	text := "the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect"
 	fx = h.tellClosed(wire.Internal, h.Accepted, []byte(text), mustJSON(why), fx)
 	h.Client, h.hears, h.State = 0, false, Ended

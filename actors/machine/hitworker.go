@@ -19,6 +19,12 @@ func (h *Hit) opened(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	return append(fx, send(h.Client, head, handle, []byte(h.names.Worker)))
 }
 
+// openedLate: the session stands, but is being ended already. The client is not told.
+func (h *Hit) openedLate(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	h.Thread, h.State = m.Header.Arg, Closing
+	return fx
+}
+
 // answer passes a REPLY, or an ERROR of the worker, on to the client: one per call, in order.
 func (h *Hit) answer(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
@@ -107,7 +113,7 @@ func (h *Hit) endedOpening(_ time.Duration, m *wire.Message, fx []Effect) []Effe
 // ended: the session is over, by our END or by itself.
 func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	s := m.Header.Status
-	if h.State == Closing && s == wire.OK {
+	if h.State >= Aborting && s == wire.OK {
 		s = h.reason
 	}
 	return h.over(s, h.tellClosed(s, h.begun(m), m.Frame(0), nil, fx))

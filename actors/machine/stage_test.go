@@ -23,6 +23,7 @@ type stage struct {
 	counts  [wire.Statuses]int
 	onSpawn func(*machine.Hit, *wire.Message)
 	onStray func(*link) // an effect for a peer that is gone
+	trace   func(format string, args ...any)
 }
 
 // node is an actor with its mailbox.
@@ -40,6 +41,8 @@ type link struct {
 	attached   *node           // hears what names no hit; nil: the broker
 	registered bool
 	gone, slow bool
+	settled    bool // everybody has heard that it is gone
+	claimed    bool // a worker that had to fight for its name
 	hungUp     string
 }
 
@@ -96,8 +99,10 @@ func (h *handles) Window(_ wire.Peer, asked int64) int64 {
 }
 
 func config() machine.BrokerConfig {
-	return machine.BrokerConfig{Name: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Heartbeat: time.Second, MaxQueue: 3,
-		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100}
+	return machine.BrokerConfig{
+		Name: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Heartbeat: time.Second, MaxQueue: 3,
+		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100,
+	}
 }
 
 func newStage(t require.TestingT, cfg machine.BrokerConfig) *stage {
@@ -107,6 +112,7 @@ func newStage(t require.TestingT, cfg machine.BrokerConfig) *stage {
 	s.nodes = []*node{s.home}
 	s.onSpawn = func(*machine.Hit, *wire.Message) {}
 	s.onStray = func(*link) {}
+	s.trace = func(string, ...any) {}
 	return s
 }
 
@@ -129,6 +135,7 @@ func (s *stage) deliver(l *link, m *wire.Message) bool {
 	}
 	l.registered = true
 	m.From = l.ref
+	s.trace("%v: peer %d says %v", s.now, l.ref, m.Header)
 	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended {
 		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
 			n.box = append(n.box, m)
@@ -177,6 +184,7 @@ func (s *stage) lose(l *link, detector, detail string) {
 		return
 	}
 	l.gone, l.inbox = true, nil
+	s.trace("%v: peer %d is lost: %s", s.now, l.ref, detail)
 	to := s.home
 	if l.attached != nil {
 		to = l.attached
@@ -187,6 +195,7 @@ func (s *stage) lose(l *link, detector, detail string) {
 // crash ends an actor as a panic does: what is in its mailbox comes back to the broker, which then hears of the end.
 func (s *stage) crash(n *node) {
 	s.remove(n)
+	s.trace("%v: %v crashes", s.now, n)
 	for _, event := range n.box {
 		if m, ok := event.(*wire.Message); ok && n.hit != nil {
 			s.home.box = append(s.home.box, m)
@@ -244,6 +253,7 @@ func (s *stage) forward(to wire.Peer, h wire.Header, body [][]byte) error {
 		return wire.ErrPeerSlow
 	}
 	require.NoError(s.t, h.Check(len(body)), "the broker sends what is not HIT/1: %v", h)
+	s.trace("%v: peer %d gets %v", s.now, to, h)
 	l.inbox = append(l.inbox, wire.NewMessage(h, body...))
 	return nil
 }

@@ -144,7 +144,9 @@ func (s *stage) effects(n *node, fx []machine.Effect) {
 			}
 			_ = s.forward(e.To, e.Header, frames)
 		case machine.Count:
-			s.counts[e.Status]++
+			if e.Status < wire.Statuses {
+				s.counts[e.Status]++
+			}
 		case machine.Forward:
 			if err := s.forward(e.To, e.Header, e.Msg.Body); err != nil {
 				fx = s.undelivered(n, e, err, fx)

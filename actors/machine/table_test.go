@@ -36,6 +36,13 @@ var scenes = map[string]func(t *theatre) *session{
 		h.w.expect(wire.Call)
 		return h
 	},
+	"aborting": func(t *theatre) *session {
+		h := t.begun(t.client(), t.worker("w", 1), 5, wire.First)
+		h.byRef(wire.Header{Type: wire.Close})
+		h.w.expect(wire.Cancel)
+		h.w.expect(wire.End)
+		return h
+	},
 	"closing": func(t *theatre) *session {
 		h := t.opened(t.client(), t.worker("w", 1), 5, 0)
 		h.call(1, 0)
@@ -108,7 +115,7 @@ func TestStateTable(t *testing.T) {
 				sc.w.silent()
 				sc.refused = total(s.counts[:])
 				before := sc.state()
-				byRef := strings.HasPrefix(state, "waiting") || strings.HasPrefix(state, "opening")
+				byRef := strings.HasPrefix(state, "waiting") || strings.HasPrefix(state, "opening") || state == "aborting"
 				switch column {
 				case "REPLY", "ERROR":
 					byRef = state == "opening a one-shot"
@@ -163,7 +170,7 @@ func (sc *scene) judge(t *testing.T, column, cell, state string) {
 			} else {
 				sc.saidWhy(t, column, m)
 			}
-		case "open", "closing", "over":
+		case "open", "aborting", "closing", "over":
 			state = word
 			if word == "open" {
 				require.Equal(t, sc.ref, sc.c.expect(wire.Opened).Header.Hit)

@@ -139,8 +139,10 @@ func (w *Worker) Tick(now time.Duration, fx []Effect) []Effect {
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	why := Why{Verdict: "GONE", Detector: "name claimed", Done: "the new one took its place",
-		Measured: fmt.Sprintf("a new worker claimed the name %s, and the old one did not answer a PING within %v", w.Name, w.ask)}
+	why := Why{
+		Verdict: "GONE", Detector: "name claimed", Done: "the new one took its place",
+		Measured: fmt.Sprintf("a new worker claimed the name %s, and the old one did not answer a PING within %v", w.Name, w.ask),
+	}
 	return append(fx, Effect{Kind: Report, Event: &Yielded{Worker: w, Rival: rival, Why: why}},
 		Effect{Kind: HangUp, To: w.Peer, Text: "replaced"})
 }
@@ -175,9 +177,9 @@ func (w *Worker) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	return unknownHit(m, fx)
 }
 
-// complaint: the worker did not like something of ours.
+// complaint: the worker did not like something of ours. Without a seq it may be the refusal of a BEGIN.
 func (w *Worker) complaint(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	if m.Header.Flags.Has(wire.Last) {
+	if m.Header.Hit != 0 && (m.Header.Flags.Has(wire.Last) || m.Header.Seq == 0) {
 		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{w, m.Header.Hit}})
 	}
 	return append(fx, Effect{Kind: Count, Status: m.Header.Status})
@@ -191,8 +193,10 @@ func (w *Worker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	why := Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail, Done: "its hits were told, its slots are no longer counted",
-		Knob: "heartbeat and silence of the broker, for hosts that vanish without a word"}
+	why := Why{
+		Verdict: "GONE", Detector: g.Detector, Measured: g.Detail, Done: "its hits were told, its slots are no longer counted",
+		Knob: "heartbeat and silence of the broker, for hosts that vanish without a word",
+	}
 	fx = append(fx, Effect{Kind: Report, Event: &WorkerDown{w, why}})
 	if rival != nil {
 		fx = append(fx, Effect{Kind: Report, Event: &Yielded{w, rival, why}})
