@@ -25,9 +25,6 @@ type PlainConfig struct {
 	// Queue is the most messages to one peer that may wait here, and again in libzmq. Plain peers acknowledge nothing, so it counts
 	// messages, not bytes. Default 1000.
 	Queue int
-	// Exclusive lets the oldest connection of an identity keep it: libzmq leaves a newer one deaf, for ever and without a sign, even one that comes
-	// back before the loss of its forerunner has been dealt with. Default: the newest takes it (ZMQ_ROUTER_HANDOVER), the older one is lost.
-	Exclusive bool
 }
 
 const defaultQueue = 1000
@@ -61,7 +58,7 @@ type Plain struct {
 
 	// The loop's alone.
 	byFD   map[int]*plainPeer
-	hung   map[int]bool // descriptors of connections given up: what they still say is ignored
+	fds    map[int]uint8
 	ending []*plainPeer // their connections are lost, their last words perhaps not read yet
 	rounds int          // batches since the first of them
 	events []zmqsock.Event
@@ -100,13 +97,17 @@ func (l *Loop) OpenPlain(cfg PlainConfig) (*Plain, error) {
 	def(&cfg.Queue, defaultQueue)
 	p := &Plain{
 		loop: l, system: l.cfg.System, cfg: cfg, prefix: "zmq/" + strconv.FormatUint(plains.Add(1), 10) + "/",
-		byFD: make(map[int]*plainPeer), hung: make(map[int]bool), peers: make(map[string]*plainPeer), return0: randomBase(),
+		byFD: make(map[int]*plainPeer), fds: make(map[int]uint8), peers: make(map[string]*plainPeer), return0: randomBase(),
 		out: zmqsock.NewOut(), back: zmqsock.NewOut(),
 	}
 	c := l.cfg
+	// No heartbeats: libzmq 4.3.4 aborts the process when one falls due on a connection that broke while nobody read it, which any peer
+	// can bring about. Those that send heartbeats themselves are given up when theirs cease (ZMQ_HEARTBEAT_TTL).
+	// The newest connection of an identity has it: otherwise one that comes back before the loss of its forerunner is dealt with
+	// stays deaf for ever.
 	s, err := l.ctx.Open(zmqsock.Config{
 		Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody), PerFrame: c.PerFrame, SendHWM: cfg.Queue,
-		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, Handover: !cfg.Exclusive,
+		Heartbeat: -1, Unreachable: c.Silence, Handover: true,
 	})
 	if err != nil {
 		return nil, err

@@ -37,16 +37,27 @@ func newPlainWorld(t testing.TB, cfg bridge.Config, plain bridge.PlainConfig) *p
 func newPlainWorldOn(t testing.TB, system *actor.ActorSystem, cfg bridge.Config, plain bridge.PlainConfig) *plainWorld {
 	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) })
+	w := openPlainWorld(t, system, cfg, plain)
+	t.Cleanup(func() { plainAwait(t, "the context to end", func() { _ = w.ctx.Term() }) })
+	t.Cleanup(w.close)
+	return w
+}
+
+// openPlainWorld leaves it to the test to close the bridge and the context.
+func openPlainWorld(t testing.TB, system *actor.ActorSystem, cfg bridge.Config, plain bridge.PlainConfig) *plainWorld {
+	t.Helper()
 	ctx, err := zmqsock.NewContext()
 	require.NoError(t, err)
 	w := &plainWorld{TB: t, ctx: ctx, system: system, dead: make(chan *actor.DeadLetterEvent, 10_000)}
-	w.system.EventStream.Subscribe(func(event any) {
+	system.EventStream.Subscribe(func(event any) {
 		if d, ok := event.(*actor.DeadLetterEvent); ok {
-			w.dead <- d
+			select {
+			case w.dead <- d:
+			default: // more than any test looks at
+			}
 		}
 	})
-	t.Cleanup(func() { plainAwait(t, "the context to end", func() { _ = ctx.Term() }) })
-	cfg.System, cfg.Context, cfg.Poison = w.system, ctx, true
+	cfg.System, cfg.Context, cfg.Poison = system, ctx, true
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -58,7 +69,6 @@ func newPlainWorldOn(t testing.TB, system *actor.ActorSystem, cfg bridge.Config,
 	}
 	w.b, err = bridge.Start(context.Background(), cfg, plain)
 	require.NoError(t, err)
-	t.Cleanup(w.close)
 	return w
 }
 
@@ -142,7 +152,14 @@ func (w *plainWorld) onLoop(f func()) {
 	plainReceive(w, done, "the loop to run a function")
 }
 
-// request asks a peer for something and expects that it fails, at once: the future itself would wait for ever.
+// settle waits until what was written before has been handed to libzmq: a turn of the loop sends after it has run functions.
+func (w *plainWorld) settle() {
+	w.Helper()
+	w.onLoop(func() {})
+	w.onLoop(func() {})
+}
+
+// mustFail asks a peer for something and expects that it fails, at once: the future itself would wait for ever.
 func (w *plainWorld) mustFail(pid *actor.PID, message any) {
 	w.Helper()
 	_, err := w.system.Root.RequestFuture(pid, message, 2*plainPatience).Result()

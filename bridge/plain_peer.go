@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,8 +15,10 @@ type plainPeer struct {
 	pid      *actor.PID
 
 	// The loop's alone.
-	fd     int  // descriptor of its connection, -1 where libzmq tells none (inproc)
+	fd     int // descriptor of its connection, -1 where libzmq tells none (inproc)
+	conn   zmqsock.Conn
 	ending bool // its connection is lost
+	seized bool // it has taken the identity from a living connection
 	reused bool // and its descriptor is another connection's by now
 	why    loss
 
@@ -25,6 +28,12 @@ type plainPeer struct {
 	queued   int  // messages in out
 	sent     bool // since the last probe
 }
+
+// What is known of a descriptor until it is the next connection's.
+const (
+	fdClosed  = 1 << iota // its connection is closed
+	fdIgnored             // its peer was given up before
+)
 
 // loss is why a peer is given up.
 type loss struct {
@@ -61,7 +70,7 @@ func (p *Plain) alive(pid *actor.PID) bool {
 
 // meet returns the peer that a message came from, a new one if need be. It is nil for a connection that was given up.
 func (p *Plain) meet(id []byte, fd int) *plainPeer {
-	if p.hung[fd] {
+	if p.fds[fd]&fdIgnored != 0 {
 		p.stats.Ignored.Add(1)
 		return nil
 	}
@@ -72,25 +81,47 @@ func (p *Plain) meet(id []byte, fd int) *plainPeer {
 		}
 		p.lose(owner, loss{actor.TerminatedReason_AddressTerminated, "disconnected", fmt.Sprintf("descriptor %d belongs to another peer now", fd)})
 	}
-	if old := p.peers[string(id)]; old != nil {
-		if fd < 0 && old.fd < 0 {
-			return old
-		}
-		p.supersede(old)
+	old := p.peers[string(id)]
+	if old != nil && fd < 0 && old.fd < 0 {
+		return old
 	}
-	return p.admit(id, fd)
+	seized := old != nil && p.supersede(old)
+	peer := p.admit(id, fd)
+	peer.seized = seized
+	return peer
 }
 
-// supersede gives up a peer whose identity has come back over another connection.
-func (p *Plain) supersede(old *plainPeer) {
-	why := old.why
-	if !old.ending {
-		why = loss{actor.TerminatedReason_AddressTerminated, "replaced", "the identity came back over another connection"}
+// supersede gives up a peer whose identity has come back over another connection, and reports whether it was taken from a living one.
+//
+// libzmq leaves that one open and deaf. It may be the real peer, and the new one what a closed socket still had to send, so it is
+// hung up on: it connects again and has the identity back. That is done once; two peers that share an identity would otherwise
+// take it from each other for ever.
+func (p *Plain) supersede(old *plainPeer) bool {
+	if old.ending {
+		p.lose(old, old.why)
+		return false
 	}
+	p.loop.cfg.Logger.Warn("a connection has taken the identity of another: give each peer its own, or none", "identity", old.identity)
+	p.lose(old, loss{actor.TerminatedReason_AddressTerminated, "replaced", "the identity came back over another connection"})
+	p.ignore(old)
+	if !old.seized {
+		p.cut(old)
+	}
+	return true
+}
+
+// ignore makes what a lost peer's connection still says go unheard.
+func (p *Plain) ignore(old *plainPeer) {
 	if old.fd >= 0 && !old.reused {
-		p.hung[old.fd] = true
+		p.fds[old.fd] |= fdIgnored
 	}
-	p.lose(old, why)
+}
+
+// cut ends the connection of a lost peer.
+func (p *Plain) cut(old *plainPeer) {
+	if err := old.conn.Hangup(); err != nil && old.conn.Known() && !errors.Is(err, zmqsock.ErrOtherConn) {
+		p.loop.cfg.Logger.Warn("cannot hang up", "identity", old.identity, "error", err)
+	}
 }
 
 // admit makes an identity reachable.
@@ -98,6 +129,7 @@ func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	identity := string(id)
 	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd}
 	if fd >= 0 {
+		peer.conn = zmqsock.Identify(fd)
 		p.byFD[fd] = peer
 	}
 	p.mu.Lock()
@@ -109,6 +141,9 @@ func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	p.loop.cfg.Logger.Debug("peer joined", "identity", identity, "pid", peer.pid.Id)
 	if p.cfg.Keeper != nil {
 		p.system.Root.Send(p.cfg.Keeper, &PeerJoined{peer.pid, identity})
+	}
+	if p.fds[fd]&fdClosed != 0 {
+		p.giveUp(peer, "disconnected", "its connection was closed before what it said was read")
 	}
 	return peer
 }
@@ -154,13 +189,14 @@ func (p *Plain) hear() int {
 	for _, e := range p.events {
 		switch e.Kind {
 		case zmqsock.Connected:
-			delete(p.hung, e.FD)
+			delete(p.fds, e.FD)
 			if old := p.byFD[e.FD]; old != nil {
 				old.reused = true
 				delete(p.byFD, e.FD)
 			}
 		case zmqsock.Disconnected:
 			n++
+			p.fds[e.FD] |= fdClosed
 			if peer := p.byFD[e.FD]; peer != nil {
 				p.giveUp(peer, "disconnected", fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
 			}
@@ -190,8 +226,8 @@ func (p *Plain) bury(received int) {
 		return
 	}
 	for i, peer := range p.ending {
-		if received > 0 && peer.fd >= 0 && !peer.reused {
-			p.hung[peer.fd] = true
+		if received > 0 {
+			p.ignore(peer)
 		}
 		p.lose(peer, peer.why)
 		p.ending[i] = nil
@@ -206,14 +242,9 @@ func (p *Plain) hangUp(peer *plainPeer) {
 	if p.peers[peer.identity] != peer {
 		return
 	}
-	connected := p.byFD[peer.fd] == peer && !peer.ending
 	p.lose(peer, loss{actor.TerminatedReason_Stopped, "stopped", "its PID was stopped"})
-	if connected {
-		p.hung[peer.fd] = true
-		if err := zmqsock.Hangup(peer.fd); err != nil {
-			p.loop.cfg.Logger.Warn("cannot hang up", "identity", peer.identity, "error", err)
-		}
-	}
+	p.ignore(peer)
+	p.cut(peer)
 }
 
 // probe sends the empty message to peers whose loss no monitor reports. Whoever was written to meanwhile needs none.

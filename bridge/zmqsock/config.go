@@ -32,6 +32,9 @@ type Config struct {
 	Heartbeat time.Duration
 	// HeartbeatTimeout is how long a silent connection lives on; default 3 s.
 	HeartbeatTimeout time.Duration
+	// Unreachable is how long the tcp connection to a host that has gone lives on, found by the kernel (keepalive and user timeout, in
+	// whole seconds). Default: the system's own limits, hours. Unlike heartbeats it does not notice a stopped process.
+	Unreachable time.Duration
 	// Identity is the socket's own routing id, at most 255 bytes; only for peers of plain endpoints.
 	Identity string
 	// Handover lets a new connection take the routing id of a living one; Router only. Default: the newer one is ignored.
@@ -45,6 +48,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Kind != Router && c.Kind != Dealer:
 		return fmt.Errorf("zmqsock: Kind is %d: use Router or Dealer", c.Kind)
+	case c.Unreachable < 0:
+		return errors.New("zmqsock: Unreachable is negative: use zero for the system's own limits")
 	case c.Linger < 0:
 		return errors.New("zmqsock: Linger is negative: an endless linger would keep the program from ending")
 	case c.MaxMsgSize < 0 || c.SendHWM < 0 || c.RecvHWM < 0:

@@ -93,6 +93,9 @@ func (s *Socket) options(cfg Config) error {
 			func() error { return z.SetHeartbeatIvl(cfg.Heartbeat) },
 			func() error { return z.SetHeartbeatTimeout(cfg.HeartbeatTimeout) })
 	}
+	if cfg.Unreachable > 0 {
+		steps = append(steps, s.keepalive(cfg.Unreachable)...)
+	}
 	if cfg.Identity != "" {
 		steps = append(steps, func() error { return z.SetIdentity(cfg.Identity) })
 	}
@@ -105,6 +108,18 @@ func (s *Socket) options(cfg Config) error {
 		}
 	}
 	return nil
+}
+
+// keepalive makes the kernel probe a silent connection at the end of each third of d, and bounds unacknowledged data by d.
+func (s *Socket) keepalive(d time.Duration) []func() error {
+	third := max(int(d/time.Second)/3, 1)
+	return []func() error{
+		func() error { return s.s.SetTcpKeepalive(1) },
+		func() error { return s.s.SetTcpKeepaliveIdle(third) },
+		func() error { return s.s.SetTcpKeepaliveIntvl(third) },
+		func() error { return s.s.SetTcpKeepaliveCnt(2) },
+		func() error { return s.s.SetTcpMaxrt(d) },
+	}
 }
 
 // Batched reports whether the socket uses the batch shim.
