@@ -10,8 +10,8 @@ import (
 // clientSide is the client as its registrar sees it, on the loop.
 type clientSide Client
 
-func (s *clientSide) greeting() (wire.Header, []byte) {
-	return wire.Header{Type: wire.Hello}, wire.JSON(wire.HelloInfo{Name: s.cfg.Name, Lang: "go"})
+func (s *clientSide) greet() {
+	_ = s.link.ep.Sender().Send(&wire.Header{Type: wire.Hello}, wire.JSON(wire.HelloInfo{Name: s.cfg.Name, Lang: "go"}))
 }
 
 func (s *clientSide) usable(w wire.WelcomeInfo) {

@@ -50,7 +50,7 @@ type linkConfig struct {
 
 // peerSide is what a registrar needs from the client or worker it registers. All methods run on the loop.
 type peerSide interface {
-	greeting() (wire.Header, []byte)
+	greet() // sends HELLO or READY
 	usable(w wire.WelcomeInfo)
 	lost(reason string)
 	failed(status wire.Status, reason string)
@@ -228,8 +228,7 @@ func (r *registrar) arm() {
 func (r *registrar) act(a machine.Action) {
 	switch a {
 	case machine.Greet:
-		h, body := r.side.greeting()
-		_ = r.link.ep.Sender().Send(&h, body)
+		r.side.greet()
 	case machine.Lost:
 		r.side.lost(r.machine.Reason)
 	case machine.Reopen:

@@ -19,14 +19,10 @@ func (e *ServiceError) Error() string { return e.Text }
 
 // answerServiceError answers a call with the service's own error.
 func (s *slot) answerServiceError(seq uint32, err error, last bool) {
-	h := wire.Header{Type: wire.Error, Status: wire.ServiceError, Seq: seq, Arg: uint32(wire.Finished)}
-	if last {
-		h.Flags = wire.Last
-	}
 	body := [][]byte{[]byte(err.Error())}
 	var told *ServiceError
 	if errors.As(err, &told) && told.Why != nil {
 		body = append(body, told.Why)
 	}
-	s.send(h, body...)
+	s.answer(wire.Header{Type: wire.Error, Status: wire.ServiceError, Seq: seq, Arg: uint32(wire.Finished)}, last, body...)
 }

@@ -32,7 +32,8 @@ type slot struct {
 	session Session
 	begun   uint32 // seq of the last call that began
 	open    bool   // the session stands
-	over    bool   // ENDED, or the last answer, is sent
+	inside  bool   // the service's code runs
+	over    bool   // nothing more is served: ENDED, or the last answer, is sent or about to be
 
 	ctx  context.Context // ends with the hit
 	stop context.CancelFunc
@@ -40,11 +41,13 @@ type slot struct {
 	mu        sync.Mutex
 	current   *callContext
 	running   uint32          // seq of the running call, 0 if none
+	final     bool            // the running call is the hit's last
 	admitted  uint32          // seq of the last call that had its turn
 	cancelled map[uint32]bool // waiting calls that shall not run
 	until     time.Duration   // all calls that arrived up to then shall not run
 
 	// Under the worker's lock:
+	vacated  bool // the slot is free again
 	pid      *actor.PID
 	orphaned bool      // its connection is gone
 	counted  wire.Peer // the later connection whose READY counted it as busy
@@ -174,29 +177,42 @@ func (s *slot) openFailed(ctx actor.Context, err error) {
 	if _, crashed := err.(*crash); crashed {
 		status = wire.Panicked
 	}
+	text := "the session could not be opened: " + err.Error()
 	if s.oneshot {
-		s.over = true
-		s.send(wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Seq: 1, Arg: uint32(wire.NeverStarted)}, []byte("the session could not be opened: "+err.Error()))
+		s.end(wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Seq: 1, Arg: uint32(wire.NeverStarted)}, []byte(text))
 		supervision.Exit(ctx, supervision.Normal{})
 		return
 	}
-	s.finish(ctx, status, "the session could not be opened: "+err.Error(), supervision.Normal{})
+	s.finish(ctx, status, text, supervision.Normal{})
 }
 
-// finish closes the session on its thread, says ENDED and ends the actor.
+// finish says ENDED and ends the actor.
 func (s *slot) finish(ctx actor.Context, status wire.Status, text string, reason supervision.Reason) {
 	if s.over {
 		return
 	}
-	s.over = true
-	s.closeSession()
+	s.ended(status, text)
+	supervision.Exit(ctx, reason)
+}
+
+func (s *slot) ended(status wire.Status, text string) {
 	h := wire.Header{Type: wire.Ended, Status: status, Arg: s.begun}
 	if text == "" {
-		s.send(h)
+		s.end(h)
 	} else {
-		s.send(h, []byte(text))
+		s.end(h, []byte(text))
 	}
-	supervision.Exit(ctx, reason)
+}
+
+// end closes the session on its thread, frees the slot, and says the hit's last word: in this order, since the broker gives the slot to
+// another hit as soon as it hears of it. The last word is said even if Close leaves by runtime.Goexit.
+func (s *slot) end(word wire.Header, body ...[]byte) {
+	s.over = true
+	defer func() {
+		s.worker.vacate(s)
+		s.send(word, body...)
+	}()
+	s.closeSession()
 }
 
 func (s *slot) closeSession() {
@@ -211,19 +227,27 @@ func (s *slot) closeSession() {
 
 // stopping runs when the actor is stopped from outside: the worker ends, or the handler left by runtime.Goexit.
 func (s *slot) stopping() {
-	s.mu.Lock()
-	seq := s.running
-	s.running = 0
-	s.mu.Unlock()
 	if s.over {
 		return
 	}
-	s.over = true
-	if seq != 0 {
-		s.answerError(seq, wire.Panicked, wire.Unknown, "the service's code ended its goroutine", false)
+	if !s.inside {
+		s.ended(wire.WorkerGone, "the worker ended the session")
+		return
 	}
-	s.closeSession()
-	s.send(wire.Header{Type: wire.Ended, Status: wire.WorkerGone, Arg: s.begun}, []byte("the worker ended the session"))
+	s.mu.Lock()
+	seq, final, run := s.running, s.final, s.current
+	s.running, s.current = 0, nil
+	s.mu.Unlock()
+	if run != nil {
+		run.cancel(context.Canceled)
+	}
+	const text = "the service's code ended its goroutine: its session is lost, open another hit"
+	if seq != 0 || s.oneshot {
+		s.answerError(max(seq, 1), wire.Panicked, wire.Unknown, text, final || s.oneshot)
+	}
+	if !s.over {
+		s.ended(wire.Panicked, text)
+	}
 }
 
 // send sends on the connection the hit came on; on a later one nobody knows the hit.
@@ -233,11 +257,17 @@ func (s *slot) send(h wire.Header, body ...[]byte) {
 }
 
 func (s *slot) answerError(seq uint32, status wire.Status, o wire.Outcome, text string, last bool) {
-	h := wire.Header{Type: wire.Error, Status: status, Seq: seq, Arg: uint32(o)}
+	s.answer(wire.Header{Type: wire.Error, Status: status, Seq: seq, Arg: uint32(o)}, last, []byte(text))
+}
+
+// answer answers a call; with last it ends the hit.
+func (s *slot) answer(h wire.Header, last bool, body ...[]byte) {
 	if last {
 		h.Flags = wire.Last
+		s.end(h, body...)
+		return
 	}
-	s.send(h, []byte(text))
+	s.send(h, body...)
 }
 
 func (s *slot) progress(seq uint32, done float64, note string) {
@@ -260,12 +290,16 @@ func (c *crash) Error() string { return fmt.Sprint("panic: ", c.value) }
 
 // protect runs the service's code; its panic becomes a *crash.
 func (s *slot) protect(fn func() error) (err error) {
+	s.inside = true
 	defer func() {
 		if v := recover(); v != nil {
 			c := &crash{v, debug.Stack()}
 			s.worker.link.logger.Error("a service crashed", "service", s.name, "hit", strconv.FormatUint(s.handle, 16), "panic", v, "stack", string(c.stack))
 			err = c
+			s.inside = false
 		}
 	}()
-	return fn()
+	err = fn()
+	s.inside = false
+	return err
 }

@@ -20,69 +20,70 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 		waited := s.worker.link.loop.Now() - m.At
 		run.deadline = time.Now().Add(time.Duration(ms)*time.Millisecond - waited)
 	}
+	var reason supervision.Reason = supervision.Normal{}
 	switch {
 	case !s.admit(m, run):
+		s.leave(run)
 		s.answerError(seq, wire.Cancelled, wire.NeverStarted, "cancelled before its turn came", last)
 	case run.Err() != nil:
+		s.leave(run)
 		s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for the calls before it: allow more time, or ask for less at once", last)
 	default:
-		if !s.serve(ctx, m, seq, last, run) {
-			return
+		if crashed := s.serve(m, seq, last, run); crashed != nil {
+			reason = supervision.Error{Err: crashed}
 		}
 	}
-	s.leave(run)
-	if last {
-		s.over = true
-		s.closeSession()
-		supervision.Exit(ctx, supervision.Normal{})
+	if s.over {
+		supervision.Exit(ctx, reason)
 	}
 }
 
-// serve runs the service's code. It returns false when that crashed, which ends the session.
-func (s *slot) serve(ctx actor.Context, m *wire.Message, seq uint32, last bool, run *callContext) bool {
+// serve runs the service's code and answers. It returns the crash that ended the session, if there was one.
+func (s *slot) serve(m *wire.Message, seq uint32, last bool, run *callContext) error {
 	s.begun = seq
 	c := &Call{Hit: s.handle, Service: s.name, Seq: seq, Frames: m.Body, slot: s}
-	var reply []byte
-	s.worker.threads.running.Add(1)
-	err := s.protect(func() (err error) {
-		reply, err = s.session.Call(run, c)
-		return err
-	})
-	s.worker.threads.running.Add(-1)
+	reply, err := s.run(run, c)
 	var crashed *crash
 	switch {
 	case err == nil:
+		s.leave(run)
 		h := wire.Header{Type: wire.Reply, Seq: seq}
-		if last {
-			h.Flags = wire.Last
-		}
 		if c.more == nil {
-			s.send(h, reply)
+			s.answer(h, last, reply)
 		} else {
-			s.send(h, append([][]byte{reply}, c.more...)...)
+			s.answer(h, last, append([][]byte{reply}, c.more...)...)
 		}
 	case errors.As(err, &crashed), errors.Is(err, ErrPanicked):
 		s.leave(run)
 		s.answerError(seq, wire.Panicked, wire.Unknown, "the service crashed: "+err.Error()+": its session is lost, open another hit", last)
-		if last {
-			s.over = true
-			s.closeSession()
-			supervision.Exit(ctx, supervision.Error{Err: err})
-			return false
+		if !s.over {
+			s.ended(wire.Panicked, "the service crashed in call "+strconv.Itoa(int(seq))+": "+err.Error())
 		}
-		s.finish(ctx, wire.Panicked, "the service crashed in call "+strconv.Itoa(int(seq))+": "+err.Error(), supervision.Error{Err: err})
-		return false
+		return err
 	default:
 		s.answerFailure(seq, err, run, last)
 	}
-	return true
+	return nil
+}
+
+// run runs the service's code.
+func (s *slot) run(ctx context.Context, c *Call) (reply []byte, err error) {
+	s.worker.threads.running.Add(1)
+	defer s.worker.threads.running.Add(-1)
+	err = s.protect(func() (err error) {
+		reply, err = s.session.Call(ctx, c)
+		return err
+	})
+	return reply, err
 }
 
 // answerFailure answers a call whose handler returned an error.
 func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool) {
-	if run.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	stopped := run.Err()
+	s.leave(run)
+	if stopped != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		status := wire.Cancelled
-		if errors.Is(run.Err(), context.DeadlineExceeded) {
+		if errors.Is(stopped, context.DeadlineExceeded) {
 			status = wire.Expired
 		}
 		s.answerError(seq, status, wire.Unknown, "stopped while it ran: "+err.Error(), last)
@@ -101,7 +102,7 @@ func (s *slot) admit(m *wire.Message, run *callContext) bool {
 		delete(s.cancelled, seq)
 		return false
 	}
-	s.running, s.current = seq, run
+	s.running, s.current, s.final = seq, run, m.Header.Flags.Has(wire.Last)
 	return true
 }
 

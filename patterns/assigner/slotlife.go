@@ -20,29 +20,44 @@ func (w *Worker) bind(s *slot, pid *actor.PID) {
 	}
 }
 
-// orphan ends a slot whose connection is gone: what runs is cancelled, and the session is closed on its thread when that comes back. It
-// runs on the loop.
+// disown takes the hits of a connection that is gone, which are orphans from here on. It runs on the loop.
+func (w *Worker) disown() map[uint64]*slot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old := w.slots
+	w.slots = make(map[uint64]*slot)
+	if w.orphans == nil {
+		w.orphans = make(map[*slot]bool)
+	}
+	for _, s := range old {
+		s.orphaned = true
+		w.orphans[s] = true
+	}
+	return old
+}
+
+// orphan ends an orphan: what runs is cancelled, and the session is closed on its thread when that comes back. It runs on the loop.
 func (s *slot) orphan() {
 	s.cancel(0, s.worker.link.loop.Now()+time.Hour)
 	s.stop()
 	w := s.worker
 	w.mu.Lock()
-	s.orphaned = true
 	pid := s.pid
-	if w.orphans == nil {
-		w.orphans = make(map[*slot]bool)
-	}
-	w.orphans[s] = true
 	w.mu.Unlock()
 	if pid != nil {
 		w.link.system.Root.Send(pid, &orphanage{})
 	}
 }
 
-// release frees a slot after its actor has stopped, and lets its thread go.
-func (w *Worker) release(s *slot) {
+// vacate frees a slot whose session is closed. It does nothing the second time.
+func (w *Worker) vacate(s *slot) {
 	s.stop()
 	w.mu.Lock()
+	if s.vacated {
+		w.mu.Unlock()
+		return
+	}
+	s.vacated = true
 	w.busy--
 	current := w.slots[s.handle] == s
 	if current {
@@ -54,13 +69,17 @@ func (w *Worker) release(s *slot) {
 		w.idled()
 	}
 	w.mu.Unlock()
-	sender := w.link.ep.Sender()
 	if tell != 0 {
-		_ = sender.SendOn(tell, &wire.Header{Type: wire.Ended})
+		_ = w.link.ep.Sender().SendOn(tell, &wire.Header{Type: wire.Ended})
 	}
 	if current {
 		w.link.loop.Do(func() { w.unbind(s) })
 	}
+}
+
+// release lets a slot's thread go after its actor has stopped.
+func (w *Worker) release(s *slot) {
+	w.vacate(s)
 	if s.thread != nil {
 		w.threads.give(s.thread, s.service.KeepThread)
 	}

@@ -248,7 +248,7 @@ const workerSpin = 20
 // workerSide is the worker as its registrar sees it, on the loop.
 type workerSide Worker
 
-func (s *workerSide) greeting() (wire.Header, []byte) {
+func (s *workerSide) greet() {
 	w := (*Worker)(s)
 	names := make([]string, 0, len(w.cfg.Services))
 	kind := "shared"
@@ -261,14 +261,13 @@ func (s *workerSide) greeting() (wire.Header, []byte) {
 	slices.Sort(names)
 	machine, _ := os.Hostname()
 	w.mu.Lock()
-	busy := len(w.orphans)
+	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
 	w.peer = w.link.ep.Broker()
 	for o := range w.orphans {
 		o.counted = w.peer
 	}
-	w.mu.Unlock()
-	return wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots, Busy: min(busy, w.cfg.Slots), PID: os.Getpid(),
-		Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind})
+	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
+		Busy: min(len(w.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind}))
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {
@@ -287,9 +286,8 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 // lost ends all sessions of the connection that is gone: their threads are told, and close them when they come back.
 func (s *workerSide) lost(reason string) {
 	w := (*Worker)(s)
+	old := w.disown()
 	w.mu.Lock()
-	old := w.slots
-	w.slots = make(map[uint64]*slot)
 	leaving := w.leaving
 	w.mu.Unlock()
 	w.registered = false

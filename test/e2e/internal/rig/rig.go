@@ -14,7 +14,7 @@ import (
 )
 
 // Patience bounds every wait. It is a safety net: no test measures time by it.
-const Patience = 60 * time.Second
+const Patience = 30 * time.Second
 
 // Context returns a context that ends with the test, or when its patience does.
 func Context(t testing.TB) context.Context {

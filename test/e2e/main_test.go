@@ -1,0 +1,111 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/test/e2e/internal/rig"
+)
+
+func TestMain(m *testing.M) {
+	rig.Main(m, map[string]rig.Role{"broker": brokerRole, "worker": workerRole, "client": clientRole})
+}
+
+// brokerRole runs a broker until the test ends it.
+func brokerRole(ctx context.Context, stage *rig.Stage) error {
+	var cfg assigner.BrokerConfig
+	if err := stage.Config(&cfg); err != nil {
+		return err
+	}
+	b, err := assigner.NewBroker(cfg)
+	if err != nil {
+		return err
+	}
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	stage.Say("started")
+	<-ctx.Done()
+	return b.Close(context.Background())
+}
+
+// brokerProcess starts a broker of the site in a process of its own.
+func brokerProcess(t *testing.T, site *rig.Site) *rig.Process {
+	t.Helper()
+	cfg := site.BrokerConfig()
+	cfg.Logger = nil
+	p := rig.Spawn(t, "broker", cfg)
+	p.Await("started")
+	return p
+}
+
+// workerConfig is what a worker process is told.
+type workerConfig struct {
+	Broker, Name string
+	Slots        int
+}
+
+// workerRole runs a worker with the services echo and hold. "free KEY" lets the held call with that key go, and frees stay for calls to come.
+func workerRole(ctx context.Context, stage *rig.Stage) error {
+	var c workerConfig
+	if err := stage.Config(&c); err != nil {
+		return err
+	}
+	h := newHold()
+	h.entered = func(key string) { stage.Say("holds %s", key) }
+	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: c.Broker, Name: c.Name, Slots: c.Slots, Services: rig.Services{"echo": echo, "hold": h.service()}})
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-w.Welcomed()
+		stage.Say("registered")
+		for line := range stage.Heard() {
+			if key, ok := strings.CutPrefix(line, "free "); ok {
+				h.free(key)
+			} else if line == "busy" {
+				stage.Say("busy %d", w.Busy())
+			}
+		}
+	}()
+	return w.Serve(ctx)
+}
+
+// workerProcess starts a worker of the site in a process of its own, and waits until it is registered.
+func workerProcess(t *testing.T, site *rig.Site, name string, slots int) *rig.Process {
+	t.Helper()
+	p := rig.Spawn(t, "worker", workerConfig{site.Workers, name, slots})
+	p.Await("registered")
+	return p
+}
+
+// clientConfig is what a client process is told.
+type clientConfig struct {
+	Broker string
+	Hits   int // of the service hold, each with a call under way
+}
+
+// clientRole opens hits, makes a call on each, says so and waits for its end.
+func clientRole(ctx context.Context, stage *rig.Stage) error {
+	var cfg clientConfig
+	if err := stage.Config(&cfg); err != nil {
+		return err
+	}
+	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: cfg.Broker})
+	if err != nil {
+		return err
+	}
+	for i := range cfg.Hits {
+		h, err := c.Open(ctx, "hold")
+		if err != nil {
+			return err
+		}
+		go func() { _, _ = h.Call(ctx, fmt.Appendf(nil, "key-%d", i)) }()
+	}
+	stage.Say("opened")
+	<-ctx.Done()
+	return c.Close(context.Background())
+}
