@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// demo is one run.
+type demo struct {
+	cfg     Config
+	bank    *bank
+	house   *house
+	overlap *overlap
+	tellers []*teller
+	report  *Report
+}
+
+// run goes through the whole demo. The error says why it could not; broken claims are in the report.
+func run(ctx context.Context, cfg Config) (*Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "troupe-sqlite-")
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Keep {
+		defer say(cfg.Out, "The database file stays: %s", filepath.Join(dir, "bank.db"))
+	} else {
+		defer func() { _ = os.RemoveAll(dir) }() // what stays is in the folder for temporary files
+	}
+	start := time.Now()
+	house, err := openHouse(ctx, cfg, filepath.Join(dir, "bank.db"))
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{cfg: cfg, bank: generate(cfg.Seed), house: house, overlap: newOverlap(), report: &Report{Clients: cfg.Clients, Seed: cfg.Seed, Broken: []string{}}}
+	err = d.rounds(ctx)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err = errors.Join(err, d.hangUp(stop), house.close(stop)); err != nil {
+		return nil, err
+	}
+	if err = d.settle(ctx); err != nil {
+		return nil, err
+	}
+	d.report.ElapsedMS = time.Since(start).Milliseconds()
+	d.report.judge()
+	d.tellEnd()
+	return d.report, nil
+}
+
+// prepare starts the workers and writes the generated data through a hit.
+func (d *demo) prepare(ctx context.Context) (victim *process, err error) {
+	d.tellStart()
+	if err := d.house.build(ctx); err != nil {
+		return nil, err
+	}
+	if victim, err = d.house.start(ctx, "python"); err != nil {
+		return nil, err
+	}
+	if _, err = d.house.start(ctx, "go"); err != nil {
+		return nil, err
+	}
+	client, err := d.house.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session, err := openSession(ctx, client, "loader", d.overlap, d.logger())
+	if err == nil {
+		err = errors.Join(d.bank.load(ctx, session), session.close(ctx))
+	}
+	d.tellHouse()
+	return victim, errors.Join(err, client.Close(ctx))
+}
+
+// round lets all clients run at the same time. The transaction in the middle is the special one.
+func (d *demo) round(ctx context.Context, number int, special func(*transaction)) error {
+	d.tellRound(number)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for _, t := range d.tellers {
+		all.Go(func() {
+			if err := t.round(ctx, number, d.cfg.Transactions, d.cfg.Transactions/2, special); err != nil {
+				cancel(err) // the others would wait for this one
+			}
+		})
+	}
+	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("round %d: %w", number, err)
+	}
+	d.collect(number)
+	return nil
+}
+
+// hangUp closes the clients' connections.
+func (d *demo) hangUp(ctx context.Context) error {
+	var errs []error
+	for _, t := range d.tellers {
+		errs = append(errs, t.client.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
