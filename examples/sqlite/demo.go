@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 )
 
@@ -55,12 +55,36 @@ func run(ctx context.Context, cfg Config) (*Report, error) {
 	return d.report, nil
 }
 
-// prepare starts the workers and writes the generated data through a hit.
-func (d *demo) prepare(ctx context.Context) (victim *process, err error) {
+// mostTime is what the demo may take once the Go worker is built. It takes some ten seconds.
+const mostTime = 3 * time.Minute
+
+// rounds opens the house, loads the bank and runs both rounds.
+func (d *demo) rounds(ctx context.Context) error {
 	d.tellStart()
 	if err := d.house.build(ctx); err != nil {
-		return nil, err
+		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, mostTime, fmt.Errorf("the demo has not come to an end within %v", mostTime))
+	defer cancel()
+	victim, err := d.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	for no := range d.cfg.Clients {
+		client, err := d.house.dial(ctx)
+		if err != nil {
+			return err
+		}
+		d.tellers = append(d.tellers, &teller{no: no + 1, client: client, bank: d.bank, overlap: d.overlap, log: d.logger(), rng: rand.New(rand.NewPCG(d.cfg.Seed, uint64(no+1)))})
+	}
+	if err := d.first(ctx, victim); err != nil {
+		return err
+	}
+	return d.second(ctx)
+}
+
+// prepare starts the workers and writes the generated data through a hit.
+func (d *demo) prepare(ctx context.Context) (victim *process, err error) {
 	if victim, err = d.house.start(ctx, "python"); err != nil {
 		return nil, err
 	}
@@ -77,27 +101,6 @@ func (d *demo) prepare(ctx context.Context) (victim *process, err error) {
 	}
 	d.tellHouse()
 	return victim, errors.Join(err, client.Close(ctx))
-}
-
-// round lets all clients run at the same time. The transaction in the middle is the special one.
-func (d *demo) round(ctx context.Context, number int, special func(*transaction)) error {
-	d.tellRound(number)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var all sync.WaitGroup
-	for _, t := range d.tellers {
-		all.Go(func() {
-			if err := t.round(ctx, number, d.cfg.Transactions, d.cfg.Transactions/2, special); err != nil {
-				cancel(err) // the others would wait for this one
-			}
-		})
-	}
-	all.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("round %d: %w", number, err)
-	}
-	d.collect(number)
-	return nil
 }
 
 // hangUp closes the clients' connections.

@@ -14,7 +14,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -53,8 +52,6 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if format == "json" {
 		cfg.Out = io.Discard
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, errors.New("the demo takes longer than 3 minutes"))
-	defer cancel()
 	report, err := run(ctx, cfg)
 	if err == nil && format == "json" {
 		write := json.NewEncoder(stdout)

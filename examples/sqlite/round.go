@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"math/rand/v2"
+	"fmt"
 	"slices"
+	"sync"
 )
 
 // first is the round in whose middle a worker is killed.
@@ -41,23 +42,25 @@ func (d *demo) measure(round int, all []*teller) {
 	d.tellOverlap()
 }
 
-// rounds opens the house, loads the bank and runs both rounds.
-func (d *demo) rounds(ctx context.Context) error {
-	victim, err := d.prepare(ctx)
-	if err != nil {
-		return err
+// round lets all clients run at the same time. The transaction in the middle is the special one.
+func (d *demo) round(ctx context.Context, number int, special func(*transaction)) error {
+	d.tellRound(number)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for _, t := range d.tellers {
+		all.Go(func() {
+			if err := t.round(ctx, number, d.cfg.Transactions, d.cfg.Transactions/2, special); err != nil {
+				cancel(err) // the others would wait for this one
+			}
+		})
 	}
-	for no := range d.cfg.Clients {
-		client, err := d.house.dial(ctx)
-		if err != nil {
-			return err
-		}
-		d.tellers = append(d.tellers, &teller{no: no + 1, client: client, bank: d.bank, overlap: d.overlap, log: d.logger(), rng: rand.New(rand.NewPCG(d.cfg.Seed, uint64(no+1)))})
+	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("round %d: %w", number, err)
 	}
-	if err := d.first(ctx, victim); err != nil {
-		return err
-	}
-	return d.second(ctx)
+	d.collect(number)
+	return nil
 }
 
 // collect takes over the records of the hits that have ended.

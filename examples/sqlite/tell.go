@@ -24,7 +24,7 @@ func (d *demo) logger() func(format string, args ...any) {
 
 func (d *demo) tellStart() {
 	d.say("Database sessions over the network: %d clients, a worker in Python and one in Go, one SQLite file.\n", d.cfg.Clients)
-	d.say("Building the Go worker. The first time takes about a minute, since SQLite is compiled.")
+	d.say("Building the Go worker. The first time takes a minute or two, since SQLite is compiled.")
 }
 
 func (d *demo) tellHouse() {
