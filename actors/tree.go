@@ -40,10 +40,11 @@ func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dis
 		actor.WithDispatcher(dispatcher),
 		actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, OnReject: h.rejected})),
 	}
-	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Children: []supervision.ChildSpec{
+	none := supervision.Intensity{Restarts: 0, Window: time.Second}
+	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Intensity: none, Children: []supervision.ChildSpec{
 		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
 		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),
-		{ID: BrokerChild, Restart: supervision.Temporary, Start: func() actor.Actor {
+		{ID: BrokerChild, Start: func() actor.Actor {
 			return &brokerActor{house: h, broker: machine.NewBroker(cfg, ports{h}), workers: make(map[*machine.Worker]*actor.PID)}
 		}},
 	}}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -166,4 +167,44 @@ func waitingOpens(t testing.TB, ctx context.Context, c *assigner.Client, service
 		}
 	}
 	return 0
+}
+
+// hits lists the open hits.
+func hits(t testing.TB, ctx context.Context, c *assigner.Client) []machine.HitRow {
+	t.Helper()
+	raw, err := c.Admin(ctx, machine.AdminRequest{Cmd: "hit.list"})
+	require.NoError(t, err)
+	var l struct {
+		Hits []machine.HitRow `json:"hits"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &l))
+	return l.Hits
+}
+
+// row returns a hit's line in the listing.
+func row(t testing.TB, ctx context.Context, c *assigner.Client, h *assigner.Hit) machine.HitRow {
+	t.Helper()
+	for _, r := range hits(t, ctx, c) {
+		if r.Hit == strconv.FormatUint(h.Handle(), 16) {
+			return r
+		}
+	}
+	require.FailNow(t, "the hit is not in the listing", "%x", h.Handle())
+	return machine.HitRow{}
+}
+
+// callsUnderWay returns how many calls of a hit the broker has passed on and seen no answer of.
+func callsUnderWay(t testing.TB, ctx context.Context, c *assigner.Client, h *assigner.Hit) int {
+	t.Helper()
+	return int(row(t, ctx, c, h).Waiting)
+}
+
+// openAt opens a hit at a certain worker, and others until it gets it.
+func openAt(t testing.TB, ctx context.Context, c *assigner.Client, worker string) *assigner.Hit {
+	t.Helper()
+	for {
+		if h := open(t, ctx, c, "hold"); h.Worker() == worker {
+			return h
+		}
+	}
 }
