@@ -3,60 +3,67 @@
 package zmqsock
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
-	zmq "github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
 )
-
-// binding is one bound endpoint of a socket.
-type binding struct {
-	addr string   // as libzmq knows it
-	lock *ipcLock // of an ipc path, else nil
-}
 
 // Bind binds an endpoint and returns it as it can be connected to (with the port or path that was chosen).
 func (s *Socket) Bind(ep string) (string, error) {
 	if err := CheckEndpoint("bind", ep); err != nil {
 		return "", err
 	}
-	b, err := s.bind(ep)
+	at, err := s.bind(ep)
 	if err != nil {
-		return "", &EndpointError{"bind", ep, err, remedy(err)}
+		return "", &EndpointError{"bind", ep, err, remedy(ep, err)}
 	}
-	s.bound = append(s.bound, b)
-	if strings.HasPrefix(ep, "tcp://") || ep == "ipc://*" {
-		return b.addr, nil
-	}
-	return ep, nil
+	return at, nil
 }
 
-func (s *Socket) bind(ep string) (binding, error) {
-	var b binding
+func (s *Socket) bind(ep string) (string, error) {
 	if err := s.allowIPv6(ep); err != nil {
-		return b, err
+		return "", err
 	}
+	var lock *ipcLock
 	if path, ok := strings.CutPrefix(ep, "ipc://"); ok && path[0] != '@' && path != "*" {
-		lock, err := lockIPC(path)
-		if err != nil {
-			return b, err
+		var err error
+		if lock, err = lockIPC(path); err != nil {
+			return "", err
 		}
-		b.lock = lock
 	}
+	zep := ep
 	if host, zero := strings.CutSuffix(ep, ":0"); zero && strings.HasPrefix(ep, "tcp://") {
-		ep = host + ":*"
+		zep = host + ":*"
 	}
-	if err := s.s.Bind(ep); err != nil {
-		if b.lock != nil {
-			b.lock.release()
+	if err := s.s.Bind(zep); err != nil {
+		if lock != nil {
+			lock.release()
 		}
-		return b, cause(err)
+		return "", cause(err)
 	}
-	b.addr = ep
-	if last, err := s.s.GetLastEndpoint(); err == nil {
-		b.addr = strings.TrimRight(last, "\x00")
+	if lock != nil {
+		s.locks = append(s.locks, lock)
 	}
-	return b, nil
+	last, err := s.s.GetLastEndpoint()
+	if err != nil {
+		return ep, nil
+	}
+	last = strings.TrimRight(last, "\x00")
+	if at, ok := strings.CutPrefix(last, "tcp://"); ok {
+		if port, err := netip.ParseAddrPort(at); err == nil {
+			s.ports = append(s.ports, port)
+		}
+		return last, nil
+	}
+	if ep == "ipc://*" {
+		return last, nil
+	}
+	if strings.HasPrefix(ep, "inproc://") {
+		s.names = append(s.names, ep)
+	}
+	return ep, nil
 }
 
 // Connect connects to an endpoint; the connection itself is made, and made again, in the background.
@@ -70,7 +77,7 @@ func (s *Socket) Connect(ep string) error {
 	}
 	if err != nil {
 		err = cause(err)
-		return &EndpointError{"connect", ep, err, remedy(err)}
+		return &EndpointError{"connect", ep, err, remedy(ep, err)}
 	}
 	return nil
 }
@@ -80,31 +87,50 @@ func (s *Socket) allowIPv6(ep string) error {
 	return s.s.SetIpv6(strings.HasPrefix(ep, "tcp://["))
 }
 
-// unbind gives all endpoints up and, where a monitor can tell, waits until nobody listens on them any more: libzmq closes listeners
-// in the background, and a broker that is started again at once would find its own port in use.
-func (s *Socket) unbind() {
-	waiting := 0
-	for _, b := range s.bound {
-		if err := s.s.Unbind(b.addr); err == nil && !strings.HasPrefix(b.addr, "inproc://") {
-			waiting++
-		}
+// unname gives up the inproc names of a socket that is about to be closed: libzmq would do so in the background. Connections are not touched.
+func (s *Socket) unname() {
+	for _, ep := range s.names {
+		_ = s.s.Unbind(ep)
 	}
-	if s.mon != nil && waiting > 0 && s.mon.SetRcvtimeo(time.Second) == nil {
-		for waiting > 0 {
-			ev, _, _, err := s.mon.RecvEvent(0)
-			if err != nil {
-				break
-			}
-			if ev == zmq.EVENT_CLOSED {
-				waiting--
-			}
+	s.names = nil
+}
+
+// vacate waits until nobody listens on the tcp endpoints of a closed socket: libzmq closes listeners in the background, and a broker that is
+// started again at once would find its own port in use. (Unbinding before would throw the last words away.)
+func (s *Socket) vacate() {
+	const limit = time.Second // somebody else may have the port by now
+	for until := time.Now().Add(limit); len(s.ports) > 0 && time.Now().Before(until); {
+		if !vacantPort(s.ports[0]) {
+			time.Sleep(50 * time.Microsecond)
+			continue
 		}
+		s.ports = s.ports[1:]
 	}
-	for _, b := range s.bound {
-		if b.lock != nil {
-			b.lock.free()
-			b.lock.release()
-		}
+	s.ports = nil
+}
+
+// vacantPort reports whether a listener could have the address. Nobody else is kept from it: a socket that does not listen is in nobody's way.
+func vacantPort(at netip.AddrPort) bool {
+	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(at.Port())})
+	if at.Addr().Is4() {
+		sa.(*unix.SockaddrInet4).Addr = at.Addr().As4()
+	} else {
+		family, sa = unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 	}
-	s.bound = nil
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // it cannot be known
+	}
+	defer func() { _ = unix.Close(fd) }()
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	return unix.Bind(fd, sa) != unix.EADDRINUSE
+}
+
+// release gives up the paths of ipc endpoints.
+func (s *Socket) release() {
+	for _, lock := range s.locks {
+		lock.free()
+		lock.release()
+	}
+	s.locks = nil
 }

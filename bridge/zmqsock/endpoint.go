@@ -98,8 +98,10 @@ func cause(err error) error {
 	return err
 }
 
-func remedy(err error) string {
+func remedy(ep string, err error) string {
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && strings.HasPrefix(ep, "inproc://"):
+		return "another socket of this process holds the name: choose another one"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "another process holds it: stop that one (`ss -ltnp` or `ss -lxp` shows it) or choose another endpoint"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):

@@ -136,7 +136,7 @@ func TestRemedies(t *testing.T) {
 		{ErrNotSocket, "binding would delete it"},
 		{errors.New("who knows"), "try another one"},
 	} {
-		require.Contains(t, remedy(fmt.Errorf("wrapped: %w", c.err)), c.remedy)
+		require.Contains(t, remedy("tcp://127.0.0.1:1", fmt.Errorf("wrapped: %w", c.err)), c.remedy)
 	}
 }
 
@@ -156,6 +156,16 @@ func TestIPCPathInUse(t *testing.T) {
 	left, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
 	require.Empty(t, left, "neither socket nor lock file")
+}
+
+func TestInprocNameInUse(t *testing.T) {
+	c := context(t)
+	first, second := join(t, c, Config{Kind: Router}), join(t, c, Config{Kind: Router})
+	_, err := first.Bind("inproc://taken")
+	require.NoError(t, err)
+	_, err = second.Bind("inproc://taken")
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, "another socket of this process")
 }
 
 // What a crash leaves behind is no obstacle: a socket nobody listens on, and a lock file nobody locks.
@@ -227,10 +237,12 @@ func TestBindAgainAtOnce(t *testing.T) {
 	for name, at := range transports(t) {
 		t.Run(name, func(t *testing.T) {
 			c := context(t)
-			for range 50 {
+			for i := range 50 {
 				s, err := c.Open(Config{Kind: Router})
 				require.NoError(t, err)
-				require.NoError(t, c.Monitor(s))
+				if i%2 == 0 {
+					require.NoError(t, c.Monitor(s))
+				}
 				at, err = s.Bind(at)
 				require.NoError(t, err)
 				require.NoError(t, s.Close())

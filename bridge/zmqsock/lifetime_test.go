@@ -3,7 +3,10 @@
 package zmqsock
 
 import (
+	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,11 +75,67 @@ func TestLingerIsFinite(t *testing.T) {
 	})
 }
 
+// What was sent before Close arrives, whichever side closes, and whether it is waited for or not.
 func TestLingerSendsLastWords(t *testing.T) {
-	router, dealer, _ := connected(t, "tcp://127.0.0.1:0", false)
-	dealer.send(nil, message{[]byte("last"), []byte("words")})
-	require.NoError(t, dealer.Close())
-	require.Equal(t, []string{"last", "words"}, words(router.receive(1)[0][1:]))
+	for name, at := range transports(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, monitored := range []bool{false, true} {
+				c := context(t)
+				router := join(t, c, Config{Kind: Router, Linger: patience})
+				other := join(t, c, Config{Kind: Router})
+				if monitored {
+					require.NoError(t, c.Monitor(router.Socket))
+				}
+				addr, err := router.Bind(at)
+				require.NoError(t, err)
+				otherAddr, err := other.Bind(transports(t)[name])
+				require.NoError(t, err)
+				dealer := join(t, c, Config{Kind: Dealer, Linger: patience})
+				if monitored {
+					require.NoError(t, c.Monitor(dealer.Socket))
+				}
+				require.NoError(t, dealer.Connect(addr))
+				id := greet(t, router, dealer)
+				const n = 700
+				for range n {
+					router.send(id, message{[]byte("last"), []byte("words"), filled(1000, 'w')})
+				}
+				require.NoError(t, router.Close())
+				for range n {
+					require.Equal(t, "words", string(dealer.receive(1)[0][1]))
+				}
+				leaving := join(t, c, Config{Kind: Dealer, Linger: patience})
+				require.NoError(t, leaving.Connect(otherAddr))
+				greet(t, other, leaving)
+				for range n {
+					leaving.send(nil, message{[]byte("last"), []byte("words"), filled(1000, 'w')})
+				}
+				require.NoError(t, leaving.Close())
+				for range n {
+					require.Equal(t, "words", string(other.receive(1)[0][2]))
+				}
+			}
+		})
+	}
+}
+
+// Many more events than libzmq's default limit may wait unread; nothing stands still meanwhile, and the socket closes.
+func TestMonitorThatNobodyReads(t *testing.T) {
+	c := context(t)
+	router := join(t, c, Config{Kind: Router})
+	require.NoError(t, c.Monitor(router.Socket))
+	addr, err := router.Bind("ipc://" + filepath.Join(t.TempDir(), "s"))
+	require.NoError(t, err)
+	for range 1500 { // three events each
+		conn, err := net.Dial("unix", strings.TrimPrefix(addr, "ipc://"))
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
+	dealer := join(t, c, Config{Kind: Dealer})
+	require.NoError(t, dealer.Connect(addr))
+	greet(t, router, dealer)
+	n := 0
+	eventually(t, func() bool { n += len(router.Events(nil)); return n > 3000 }, "all events")
 }
 
 func TestBatchesAreReused(t *testing.T) {

@@ -34,13 +34,8 @@ var kindOf = map[zmq.Event]EventKind{
 	zmq.EVENT_HANDSHAKE_SUCCEEDED: Established, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Refused, zmq.EVENT_HANDSHAKE_FAILED_AUTH: Refused,
 }
 
-// monitored returns the events to ask for. That a listener is closed, Close waits for; a DEALER closes its descriptor after every attempt in
-// vain, which is nobody's news.
-func monitored(kind Kind) zmq.Event {
-	var all zmq.Event
-	if kind == Router {
-		all = zmq.EVENT_CLOSED
-	}
+// monitored are the events to ask for.
+func monitored() (all zmq.Event) {
 	for ev := range kindOf {
 		all |= ev
 	}
@@ -49,23 +44,21 @@ func monitored(kind Kind) zmq.Event {
 
 // Monitor begins to report the socket's connections through Events. It must be called before Bind or Connect, and Poller.Set after it.
 func (c *Context) Monitor(s *Socket) error {
-	addr := fmt.Sprintf("inproc://troupe-monitor-%d", monitors.Add(1))
-	if err := s.s.Monitor(addr, monitored(s.kind)); err != nil {
-		return fmt.Errorf("zmqsock: monitor: %w", err)
-	}
 	pair, err := c.c.NewSocket(zmq.PAIR)
 	if err != nil {
 		return fmt.Errorf("zmqsock: monitor socket: %w (raise `ulimit -n` if descriptors ran out)", err)
 	}
+	addr := fmt.Sprintf("inproc://troupe-monitor-%d", monitors.Add(1))
+	// The receiver comes first, and without a limit: libzmq's I/O thread waits for a receiver and for room, with a lock held that Close needs.
 	for _, step := range []func() error{
 		func() error { return pair.SetLinger(0) },
-		// No limit: libzmq's I/O thread would wait for room with a lock held that Close needs.
 		func() error { return pair.SetRcvhwm(0) },
 		func() error { return pair.Connect(addr) },
+		func() error { return s.s.Monitor(addr, monitored()) },
 	} {
 		if err := step(); err != nil {
 			_ = pair.Close()
-			return fmt.Errorf("zmqsock: monitor socket: %w", err)
+			return fmt.Errorf("zmqsock: monitor: %w", err)
 		}
 	}
 	s.mon = pair

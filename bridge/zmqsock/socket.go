@@ -4,6 +4,7 @@ package zmqsock
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -43,7 +44,9 @@ type Socket struct {
 	s      *zmq.Socket
 	h      unsafe.Pointer // libzmq's handle; nil on the per-frame path
 	kind   Kind
-	bound  []binding
+	locks  []*ipcLock       // of its ipc endpoints
+	ports  []netip.AddrPort // of its tcp endpoints
+	names  []string         // of its inproc endpoints
 	mon    *zmq.Socket
 	router int // 1 where messages start with a routing id
 }
@@ -128,15 +131,19 @@ func (s *Socket) Batched() bool { return s.h != nil }
 // Kind returns the socket's type.
 func (s *Socket) Kind() Kind { return s.kind }
 
-// Close gives up the endpoints, closes the socket and its monitor. Messages still to be sent go on for Linger. Closing twice does nothing.
+// Close closes the socket and its monitor; its endpoints can be bound again at once. Messages still to be sent go on for Linger. Closing
+// twice does nothing.
 func (s *Socket) Close() error {
-	s.unbind()
 	if s.mon != nil {
+		// First of all: libzmq's I/O thread waits for a receiver where there is none.
 		_ = s.s.Monitor("", 0)
 		_ = s.mon.Close()
 		s.mon = nil
 	}
+	s.unname()
 	err := s.s.Close()
+	s.vacate()
+	s.release()
 	s.h = nil
 	return err
 }
