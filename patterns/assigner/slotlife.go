@@ -59,8 +59,7 @@ func (w *Worker) vacate(s *slot) {
 	}
 	s.vacated = true
 	w.busy--
-	current := w.slots[s.handle] == s
-	if current {
+	if w.slots[s.handle] == s {
 		delete(w.slots, s.handle)
 	}
 	delete(w.orphans, s)
@@ -72,14 +71,13 @@ func (w *Worker) vacate(s *slot) {
 	if tell != 0 {
 		_ = w.link.ep.Sender().SendOn(tell, &wire.Header{Type: wire.Ended})
 	}
-	if current {
-		w.link.loop.Do(func() { w.unbind(s) })
-	}
 }
 
-// release lets a slot's thread go after its actor has stopped.
+// release lets a slot's thread go after its actor has stopped. Until then the actor hears what is still said to the hit: nobody else may answer an
+// END that crosses its own last word.
 func (w *Worker) release(s *slot) {
 	w.vacate(s)
+	w.link.loop.Do(func() { w.unbind(s) })
 	if s.thread != nil {
 		w.threads.give(s.thread, s.service.KeepThread)
 	}
