@@ -190,10 +190,7 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 		if next == nil {
 			return fx
 		}
-		e, ok := next.service.workers.Choose()
-		if !ok {
-			return fx
-		}
+		e, _ := next.service.workers.Choose() // w has a free slot, if nobody is less busy
 		b.unqueue(next)
 		fx = b.assignWaiter(now, next, e.Worker, fx)
 	}

@@ -103,7 +103,7 @@ func (b *Broker) Message(now time.Duration, m *wire.Message, fx []Effect) []Effe
 	if f := brokerTable[m.Header.Type]; f != nil {
 		return f(b, now, m, fx)
 	}
-	return refuse(fx, m, wire.BadType, "%v is not for a broker", m.Header.Type)
+	return refuse(fx, m, wire.BadType, "%v is not for a broker: see who says what in docs/protocol/hit.md, section 3", m.Header.Type)
 }
 
 // fromWorker takes what workers say: one whose actor is not attached yet is heard by it later.

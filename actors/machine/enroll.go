@@ -117,7 +117,7 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 		delete(b.names, w.Name)
 	}
 	w.withdraw()
-	if w.hits.n > 0 || w.State != Leaving {
+	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
 	}
 	w.hits.each(func(h *Hit) {

@@ -92,6 +92,7 @@ func (p *peer) expectError(status wire.Status, outcome wire.Outcome, contains ..
 	require.Equal(p.t, status, m.Header.Status, "%s", m.Frame(0))
 	require.Equal(p.t, outcome, wire.Outcome(m.Header.Arg), "%s", m.Frame(0))
 	require.Positive(p.t, p.counts[status], "the refusal was not counted")
+	require.Regexp(p.t, `\w{3,}.*[:;,] .*\w{3,}`, string(m.Frame(0)), "an error says what, why, and what to do")
 	for _, words := range contains {
 		require.Contains(p.t, string(m.Frame(0)), words)
 	}
@@ -192,6 +193,16 @@ func (h *session) state() string {
 		}
 	}
 	return "over"
+}
+
+// of returns the machine of the hit's worker.
+func (h *session) of() *machine.Worker {
+	for _, w := range h.w.broker.AllWorkers() {
+		if w.Peer == h.w.ref {
+			return w
+		}
+	}
+	return nil
 }
 
 // used returns how many slots of all workers are taken.

@@ -75,8 +75,13 @@ type deadlines []*waiter
 // Len is heap.Interface's.
 func (d deadlines) Len() int { return len(d) }
 
-// Less is heap.Interface's.
-func (d deadlines) Less(i, j int) bool { return d[i].deadline < d[j].deadline }
+// Less is heap.Interface's: the earlier deadline first, then the earlier OPEN.
+func (d deadlines) Less(i, j int) bool {
+	if d[i].deadline != d[j].deadline {
+		return d[i].deadline < d[j].deadline
+	}
+	return d[i].order < d[j].order
+}
 
 // Swap is heap.Interface's.
 func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i]; d[i].index, d[j].index = i, j }

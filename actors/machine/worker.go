@@ -36,7 +36,7 @@ type Worker struct {
 	rival    *wire.Message // READY of the one that claims the name, owning its bytes
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
-	before   bool // state before it was asked: leaving
+	left     bool // it has said BYE
 	deaf     bool // it did not read, so it gets no hits until it has ended one
 	busy     int  // slots still held by hits of an earlier connection
 	entries  []*schedule.Entry[*Worker]
@@ -87,7 +87,7 @@ func (w *Worker) Message(now time.Duration, m *wire.Message, fx []Effect) []Effe
 	if f := workerTable[m.Header.Type]; f != nil {
 		return f(w, now, m, fx)
 	}
-	return refuse(fx, m, wire.BadType, "%v is not for workers", m.Header.Type)
+	return refuse(fx, m, wire.BadType, "%v is not for workers: see who says what in docs/protocol/hit.md, section 3", m.Header.Type)
 }
 
 // again answers a second READY on the same connection: nothing changes.
@@ -106,7 +106,6 @@ func (w *Worker) Challenge(now time.Duration, c *Challenge, fx []Effect) []Effec
 	if w.State == Asked {
 		return append(fx, Effect{Kind: Report, Event: &Confirmed{Worker: w, Rival: c.Rival}})
 	}
-	w.before = w.State == Leaving
 	w.State, w.rival, w.deadline = Asked, c.Rival, now+w.ask
 	return append(fx, send(w.Peer, wire.Header{Type: wire.Ping}))
 }
@@ -123,7 +122,7 @@ func (w *Worker) pong(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
 
 func (w *Worker) calm() {
 	w.State, w.rival, w.deadline = Serving, nil, 0
-	if w.before {
+	if w.left {
 		w.State = Leaving
 	}
 }
@@ -153,7 +152,7 @@ func (w *Worker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		return fx
 	}
 	fx = w.pong(now, m, fx) // who says BYE lives
-	w.State = Leaving
+	w.State, w.left = Leaving, true
 	return append(fx, Effect{Kind: Report, Event: &WorkerLeaves{w}})
 }
 
