@@ -232,7 +232,9 @@ func (w *Worker) Close(ctx context.Context) error {
 		w.mu.Unlock()
 		w.err = w.link.close(ctx)
 		w.pool.Close()
-		w.err = joined([]error{w.err, w.threads.close(ctx), w.pool.Wait(ctx)})
+		late, cancel := context.WithTimeout(ctx, w.cfg.Stop) // the sessions have had theirs
+		defer cancel()
+		w.err = joined([]error{w.err, w.threads.close(late), w.pool.Wait(late)})
 		close(w.closed)
 	})
 	<-w.closed

@@ -208,3 +208,20 @@ func openAt(t testing.TB, ctx context.Context, c *assigner.Client, worker string
 		}
 	}
 }
+
+// workerState returns a worker's state in the listing, empty if it is not there.
+func workerState(t testing.TB, ctx context.Context, c *assigner.Client, name string) string {
+	t.Helper()
+	raw, err := c.Admin(ctx, machine.AdminRequest{Cmd: "worker.list"})
+	require.NoError(t, err)
+	var l struct {
+		Workers []machine.WorkerRow `json:"workers"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &l))
+	for _, w := range l.Workers {
+		if w.Name == name {
+			return w.State
+		}
+	}
+	return ""
+}
