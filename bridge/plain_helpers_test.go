@@ -217,7 +217,7 @@ type plainDealer struct {
 
 // dial connects a DEALER with an identity, or one that libzmq makes up.
 func (w *plainWorld) dial(addr, identity string) *plainDealer {
-	return w.dialWith(addr, zmqsock.Config{Kind: zmqsock.Dealer, Identity: identity, Linger: time.Second})
+	return w.dialWith(addr, zmqsock.Config{Kind: zmqsock.Dealer, Identity: identity, Linger: time.Second, Heartbeat: -1})
 }
 
 func (w *plainWorld) dialWith(addr string, cfg zmqsock.Config) *plainDealer {

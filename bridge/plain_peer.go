@@ -128,10 +128,6 @@ func (p *Plain) cut(old *plainPeer) {
 func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	identity := string(id)
 	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd}
-	if fd >= 0 {
-		peer.conn = zmqsock.Identify(fd)
-		p.byFD[fd] = peer
-	}
 	p.mu.Lock()
 	p.peers[identity] = peer
 	p.mu.Unlock()
@@ -142,10 +138,25 @@ func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	if p.cfg.Keeper != nil {
 		p.system.Root.Send(p.cfg.Keeper, &PeerJoined{peer.pid, identity})
 	}
-	if p.fds[fd]&fdClosed != 0 {
+	p.identify(peer)
+	return peer
+}
+
+// identify notes which connection a peer speaks on. libzmq reports the end of a connection before it closes the descriptor, so one that has not
+// ended afterwards was still open.
+func (p *Plain) identify(peer *plainPeer) {
+	if peer.fd < 0 {
+		return
+	}
+	p.byFD[peer.fd] = peer
+	conn := zmqsock.Identify(peer.fd)
+	p.hear()
+	if p.fds[peer.fd]&fdClosed != 0 {
 		p.giveUp(peer, "disconnected", "its connection was closed before what it said was read")
 	}
-	return peer
+	if !peer.ending && !peer.reused {
+		peer.conn = conn
+	}
 }
 
 // lose makes an identity unreachable, and tells who watches it or waits for its answer.
