@@ -56,7 +56,7 @@ func New(cfg Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration),
+	l := &Loop{cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration, cfg.System.ProcessRegistry.Get),
 		poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{})}
 	if l.ctx == nil {
 		if l.ctx, err = acquireContext(); err != nil {
@@ -249,10 +249,13 @@ func (l *Loop) rest() error {
 		return nil
 	}
 	l.stats.Sleeps.Add(1)
-	err := l.poller.Wait(l.patience())
+	// The turn before found nothing to receive and sent nothing since.
+	err := l.poller.Park(l.patience())
 	l.q.asleep.Store(false)
 	l.tick()
-	l.listen()
+	if l.poller.Events() || time.Duration(l.now)-l.probed >= l.cfg.Probe {
+		l.listen()
+	}
 	return err
 }
 
@@ -304,5 +307,7 @@ func (l *Loop) repoll() {
 	for _, p := range l.plains {
 		socks = append(socks, p.sock)
 	}
-	l.poller.Set(socks)
+	if err := l.poller.Set(socks); err != nil {
+		l.cfg.Logger.Error("a socket cannot be waited for", "error", err)
+	}
 }

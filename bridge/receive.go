@@ -146,8 +146,7 @@ func (ep *Endpoint) deliver(p *peer, m *wire.Message, hit bool) {
 				root.Send(pid, m.Copy())
 				return
 			}
-		} else if pid := ep.loop.dir.Lookup(m.Header.Hit); pid != nil {
-			root.Send(pid, m)
+		} else if ep.loop.dir.send(m.Header.Hit, m) {
 			return
 		}
 	}

@@ -52,7 +52,7 @@ func TestPostAndRunAllocateNothing(t *testing.T) {
 
 // An idle mailbox owns no buffer, before its first message and after a burst.
 func TestIdleMailboxIsSmall(t *testing.T) {
-	const boxes, limit = 20_000, 150
+	const boxes, limit = 20_000, 180
 	d := &single{}
 	producer := host.Mailbox(host.MailboxConfig{})
 	all := make([]actor.Mailbox, boxes)

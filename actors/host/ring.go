@@ -46,26 +46,44 @@ func (r *ring[T]) grow() {
 // rings lends buffers to mailboxes that have something queued, so that an idle mailbox owns none.
 var rings = sync.Pool{New: func() any { return new(ring[any]) }}
 
-// queue is a ring that is borrowed while there is something in it. The zero value is empty.
+// queue holds one message in place, which is all most mailboxes ever have waiting, and borrows a ring for more. The zero
+// value is empty.
 type queue struct {
-	lent *ring[any]
+	first any // the oldest message, nil if there is none
+	lent  *ring[any]
 }
 
 func (q *queue) length() int {
-	if q.lent == nil {
-		return 0
+	n := 0
+	if q.first != nil {
+		n = 1
 	}
-	return int(q.lent.size)
+	if q.lent != nil {
+		n += int(q.lent.size)
+	}
+	return n
 }
 
+// push adds a message; nil cannot be one.
 func (q *queue) push(v any) {
+	if q.first == nil && (q.lent == nil || q.lent.size == 0) {
+		q.first = v
+		return
+	}
 	if q.lent == nil {
 		q.lent = rings.Get().(*ring[any])
 	}
 	q.lent.push(v)
 }
 
-func (q *queue) pop() any { return q.lent.pop() }
+// pop takes the oldest message. The queue must not be empty.
+func (q *queue) pop() any {
+	if v := q.first; v != nil {
+		q.first = nil
+		return v
+	}
+	return q.lent.pop()
+}
 
 // release gives an empty ring back; the memory of a large burst goes to the garbage collector.
 func (q *queue) release() {

@@ -61,7 +61,13 @@ func (b *Box) turn() {
 // the queues empty happen under one lock, so that no message is left behind.
 func (b *Box) next(budget int) (any, step) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	message, what := b.choose(budget)
+	b.mu.Unlock()
+	return message, what
+}
+
+// choose is next with the lock held.
+func (b *Box) choose(budget int) (any, step) {
 	b.current = nil
 	if !b.runnable() {
 		b.phase = idle

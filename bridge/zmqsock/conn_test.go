@@ -35,7 +35,7 @@ func TestLossNamesTheDescriptorOfTheMessages(t *testing.T) {
 				c := context(t)
 				router := join(t, c, Config{Kind: Router, PerFrame: perFrame})
 				require.NoError(t, c.Monitor(router.Socket))
-				router.poll.Set([]*Socket{router.Socket})
+				require.NoError(t, router.poll.Set([]*Socket{router.Socket}))
 				addr, err := router.Bind(at)
 				require.NoError(t, err)
 				dealer := join(t, c, Config{Kind: Dealer, PerFrame: perFrame})

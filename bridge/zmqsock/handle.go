@@ -10,8 +10,6 @@ package zmqsock
 #cgo nocallback tr_recv
 #cgo noescape tr_send
 #cgo nocallback tr_send
-#cgo noescape tr_poll
-#cgo nocallback tr_poll
 */
 import "C"
 

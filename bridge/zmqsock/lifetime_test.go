@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -244,20 +244,6 @@ func TestLayout(t *testing.T) {
 	withoutLayout(t)
 	router, dealer, id := connected(t, "tcp://127.0.0.1:0", false)
 	require.False(t, router.Batched())
-	require.NotNil(t, router.poll.slow)
 	router.send(id, frames(5))
 	require.Equal(t, frames(5), dealer.receive(1)[0])
-}
-
-func TestPollerRefusesTooManySockets(t *testing.T) {
-	c := context(t)
-	p := join(t, c, Config{Kind: Dealer})
-	all := make([]*Socket, MaxPolled)
-	for i := range all {
-		all[i] = p.Socket
-	}
-	p.poll.Set(all)
-	require.NoError(t, p.poll.Wait(0))
-	p.poll.Set(append(all, p.Socket))
-	require.Error(t, p.poll.Wait(time.Millisecond))
 }

@@ -64,7 +64,7 @@ func join(t *testing.T, c *Context, cfg Config) *party {
 	p.wake, err = NewWake()
 	require.NoError(t, err)
 	p.poll = NewPoller(p.wake)
-	p.poll.Set([]*Socket{s})
+	require.NoError(t, p.poll.Set([]*Socket{s}))
 	t.Cleanup(func() {
 		require.NoError(t, s.Close())
 		require.NoError(t, p.wake.Close())

@@ -2,93 +2,104 @@
 
 package zmqsock
 
-/*
-#include "shim.h"
-*/
-import "C"
-
 import (
+	"errors"
 	"fmt"
+	"math"
+	"syscall"
 	"time"
-	"unsafe"
 
 	zmq "github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
 )
 
 // Poller waits for messages on a set of sockets, or for a wake-up. It belongs to the sockets' goroutine.
+//
+// It asks the kernel about the sockets' descriptors (ZMQ_FD) itself: zmq_poll asks twice per wait, and once more for every socket and monitor, which
+// was most of a lightly loaded broker's system calls.
 type Poller struct {
-	socks []*Socket // keeps what h points to
-	h     []unsafe.Pointer
-	ready []C.uint8_t
+	socks []*Socket // their descriptors are the first of fds
+	fds   []unix.PollFd
 	wake  *Wake
-	slow  *zmq.Poller // in place of h where the binding's layout is unknown
 }
 
 // NewPoller returns a poller that also returns when wake is woken.
-func NewPoller(wake *Wake) *Poller { return &Poller{wake: wake, ready: make([]C.uint8_t, 1)} }
-
-// MaxPolled is how many sockets one poller can wait for; a monitor counts as a socket.
-const MaxPolled = C.TR_MAX_POLL
+func NewPoller(wake *Wake) *Poller {
+	p := &Poller{wake: wake}
+	p.seal()
+	return p
+}
 
 // Set replaces the sockets to wait for, monitors included where a socket has one. They must be open.
-func (p *Poller) Set(socks []*Socket) {
-	if layout != nil {
-		p.setSlow(socks)
-		return
-	}
-	clear(p.socks)
-	p.socks, p.h = p.socks[:0], p.h[:0]
+func (p *Poller) Set(socks []*Socket) error {
+	p.socks, p.fds = append(p.socks[:0], socks...), p.fds[:0]
 	for _, s := range socks {
-		p.socks = append(p.socks, s)
-		p.h = append(p.h, handle(s.s))
-		if s.mon != nil {
-			p.h = append(p.h, handle(s.mon))
+		if err := p.add(s.s); err != nil {
+			return err
 		}
 	}
-	p.ready = make([]C.uint8_t, len(p.h)+1)
+	for _, s := range socks {
+		if s.mon == nil {
+			continue
+		}
+		if err := p.add(s.mon); err != nil {
+			return err
+		}
+	}
+	p.seal()
+	return nil
+}
+
+func (p *Poller) add(s *zmq.Socket) error {
+	fd, err := s.GetFd()
+	if err != nil {
+		return fmt.Errorf("zmqsock: a socket without a descriptor: %w", err)
+	}
+	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	return nil
+}
+
+// seal adds the wake-up as the last descriptor.
+func (p *Poller) seal() {
+	p.fds = append(p.fds, unix.PollFd{Fd: int32(p.wake.fd), Events: unix.POLLIN})
 }
 
 // Wait blocks until a socket may have messages, the wake-up was used, or d is over (negative: for ever). It may return early;
 // callers keep their own deadlines and look at all sockets.
 func (p *Poller) Wait(d time.Duration) error {
-	if p.slow != nil {
-		return p.waitSlow(d)
+	for _, s := range p.socks {
+		// The descriptors signal edges: what was signalled before is in the events only.
+		if ev, err := s.s.GetEvents(); err != nil || ev&zmq.POLLIN != 0 {
+			return err
+		}
 	}
-	ms := C.long(-1)
+	return p.Park(d)
+}
+
+// Park is Wait for a caller whose last act on every socket was a Recv that found no more.
+func (p *Poller) Park(d time.Duration) error {
+	ms := -1
 	if d >= 0 {
-		ms = C.long((d + time.Millisecond - 1) / time.Millisecond)
+		ms = int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 	}
-	var first *unsafe.Pointer
-	if len(p.h) > 0 {
-		first = &p.h[0]
+	for i := range p.fds {
+		p.fds[i].Revents = 0
 	}
-	if n, err := C.tr_poll(first, C.int(len(p.h)), C.int(p.wake.fd), ms, &p.ready[0]); n < 0 {
+	if _, err := unix.Poll(p.fds, ms); err != nil && !errors.Is(err, syscall.EINTR) {
 		return fmt.Errorf("zmqsock: poll: %w", err)
 	}
-	if p.ready[len(p.h)] != 0 {
+	if p.fds[len(p.fds)-1].Revents != 0 {
 		p.wake.drain()
 	}
 	return nil
 }
 
-func (p *Poller) setSlow(socks []*Socket) {
-	p.slow = zmq.NewPoller()
-	for _, s := range socks {
-		p.slow.Add(s.s, zmq.POLLIN)
-		if s.mon != nil {
-			p.slow.Add(s.mon, zmq.POLLIN)
+// Events reports whether a monitor had something to say at the end of the last wait.
+func (p *Poller) Events() bool {
+	for _, f := range p.fds[len(p.socks) : len(p.fds)-1] {
+		if f.Revents != 0 {
+			return true
 		}
 	}
-}
-
-// waitSlow polls through the binding, which knows no descriptors: the wake-up is looked at every millisecond.
-func (p *Poller) waitSlow(d time.Duration) error {
-	if d < 0 || d > time.Millisecond {
-		d = time.Millisecond
-	}
-	p.wake.drain()
-	if _, err := p.slow.Poll(d); err != nil && zmq.AsErrno(err) != zmq.Errno(4) {
-		return fmt.Errorf("zmqsock: poll: %w", err)
-	}
-	return nil
+	return false
 }

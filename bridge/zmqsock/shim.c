@@ -190,18 +190,3 @@ int tr_send(tr_out *outs, uint32_t n, tr_frame *frames) {
     }
     return refused;
 }
-
-// tr_poll waits for readable sockets (ready[i] = 1) or the wake descriptor (ready[n] = 1). EINTR returns 0.
-int tr_poll(void **socks, int n, int wakefd, long ms, uint8_t *ready) {
-    zmq_pollitem_t items[TR_MAX_POLL + 1];
-    if (n > TR_MAX_POLL) {
-        errno = EINVAL;
-        return -1;
-    }
-    for (int i = 0; i < n; i++) items[i] = (zmq_pollitem_t){socks[i], 0, ZMQ_POLLIN, 0};
-    items[n] = (zmq_pollitem_t){NULL, wakefd, ZMQ_POLLIN, 0};
-    int rc = zmq_poll(items, n + 1, ms);
-    if (rc < 0 && errno != EINTR) return -1;
-    for (int i = 0; i <= n; i++) ready[i] = rc > 0 && items[i].revents != 0;
-    return rc < 0 ? 0 : rc;
-}

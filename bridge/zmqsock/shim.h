@@ -44,12 +44,10 @@ typedef struct {
 } tr_out;
 
 #define TR_MAX_FRAMES 64
-#define TR_MAX_POLL 512
 
 tr_in *tr_in_new(uint32_t msgs, size_t arena);
 void tr_in_clear(tr_in *b, int poison);
 void tr_in_free(tr_in *b);
 int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types);
 int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
-int tr_poll(void **socks, int n, int wakefd, long ms, uint8_t *ready);
 #endif
