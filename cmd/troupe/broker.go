@@ -51,7 +51,7 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 	defer signals.ignore()
 	b, err := assigner.NewBroker(cfg)
 	if err != nil {
-		return err
+		return usage(err) // it has only looked at the configuration
 	}
 	if err := b.Start(ctx); err != nil {
 		return err

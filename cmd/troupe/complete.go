@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +26,7 @@ func (a *app) complete(cmd *cobra.Command, flag string, from cobra.CompletionFun
 
 // completeFrom asks the broker; one that does not answer completes nothing.
 func (a *app) completeFrom(t *target, list func(context.Context, *assigner.Client) ([]string, error)) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 		defer cancel()
 		silent := slog.New(slog.DiscardHandler)
@@ -36,6 +38,7 @@ func (a *app) completeFrom(t *target, list func(context.Context, *assigner.Clien
 		if end := hangUp(ctx, c); err != nil || end != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, begun) })
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }

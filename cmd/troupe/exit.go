@@ -120,7 +120,7 @@ func parts(err error) []error {
 	if _, single := err.(*assigner.Error); single {
 		return []error{err}
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // as above
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || strings.Count(err.Error(), "\n") == 0 {
 		return []error{err}
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -28,7 +30,10 @@ func run(args []string, in io.Reader, out, err io.Writer) int {
 	root.SetArgs(args)
 	failed := root.Execute()
 	if failed != nil && !a.started {
-		failed = usage(failed)
+		failed = misunderstood(failed)
+		if asksForJSON(args) {
+			_ = a.format.Set("json") // it is possible
+		}
 	}
 	if failed != nil {
 		a.complain(failed)
@@ -66,6 +71,23 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not reachable, 4 not in time or not
 	root.AddCommand(a.brokerCommand(), a.workerCommand(), a.callCommand(), a.hitCommand(), a.statusCommand(),
 		a.benchCommand(), a.clientCommand(), a.versionCommand())
 	return root
+}
+
+// misunderstood is the error of a command line that could not be read.
+func misunderstood(err error) error {
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n\nDid you mean this?\n\t", ": did you mean ")
+	return usage(fmt.Errorf("%s: `troupe help` lists the commands, --help behind a command its flags", strings.ReplaceAll(text, "\n\t", ", ")))
+}
+
+// asksForJSON looks for -o json in arguments that could not be read to their end.
+func asksForJSON(args []string) bool {
+	all := " " + strings.Join(args, " ") + " "
+	for _, form := range []string{" -o json ", " -ojson ", " -o=json ", " --format json ", " --format=json "} {
+		if strings.Contains(all, form) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *app) json() bool { return a.format.String() == "json" }

@@ -65,7 +65,7 @@ func (a *app) worker(ctx context.Context, f *workerFlags) (err error) {
 	defer signals.ignore()
 	w, err := assigner.NewWorker(cfg)
 	if err != nil {
-		return err
+		return usage(err) // it has only looked at the configuration
 	}
 	if err := w.Start(ctx); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/demo"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/program"
 	"github.com/troupe-mq/troupe/patterns/assigner"
@@ -64,8 +65,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger, System: newSystem(a.logger),
 	}
 	switch {
-	case f.slots < 1:
-		return c, fmt.Errorf("--slots is %d: a worker needs at least one", f.slots)
+	case f.slots < 1 || f.slots > wire.MaxSlots:
+		return c, fmt.Errorf("--slots is %d: from 1 to %d are possible", f.slots, wire.MaxSlots)
+	case len(f.name) > wire.MaxName:
+		return c, fmt.Errorf("--name has %d bytes: at most %d are possible", len(f.name), wire.MaxName)
 	case f.drain < 0 || f.patience <= 0:
 		return c, fmt.Errorf("--drain is %v and --patience is %v: they may not be negative, nor the patience zero", f.drain, f.patience)
 	case f.keep && threads == assigner.Goroutines:
@@ -82,6 +85,9 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	if f.command != "" {
 		clear(c.Services)
 		for _, name := range f.services {
+			if err := wire.CheckService([]byte(name)); err != nil {
+				return c, fmt.Errorf("--service: %w", err)
+			}
 			c.Services[name] = assigner.Service{Threads: threads, KeepThread: f.keep}
 		}
 	}

@@ -13,10 +13,10 @@ import (
 type Framing int
 
 const (
-	// Lines: a call is a line, and so is its reply. Bodies have no line breaks.
+	// Lines says that a call is a line, and so is its reply. Bodies have no line breaks.
 	Lines Framing = iota
-	// Blocks: a call is a block, and so is its reply: four bytes with the length, in network byte order, and as many bytes. A reply
-	// whose length has the highest bit set is the text of an error.
+	// Blocks says that a call is a block, and so is its reply: four bytes with the length, in network byte order, and as many bytes. A
+	// reply whose length has the highest bit set is the text of an error.
 	Blocks
 )
 

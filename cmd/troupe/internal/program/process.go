@@ -20,7 +20,7 @@ type process struct {
 	stdin         *os.File
 	stdout        *os.File
 	stderr        *os.File
-	replies       chan reply    // closed at the end of its output
+	replies       chan reply    // one place, so that what was not asked for is seen; closed at the end of its output
 	quit          chan struct{} // closed when nobody wants replies any more
 	gone          chan struct{} // closed when it has ended and its output is read
 	words         words
@@ -36,7 +36,7 @@ const lastWords = time.Second
 
 // begin starts a command and the goroutines that look after it; they end with the program, after quit is closed.
 func begin(s *Starter, cmd *exec.Cmd, f Framing, limit int, w words) (*process, error) {
-	p := &process{cmd: cmd, replies: make(chan reply), quit: make(chan struct{}), gone: make(chan struct{}), words: w}
+	p := &process{cmd: cmd, replies: make(chan reply, 1), quit: make(chan struct{}), gone: make(chan struct{}), words: w}
 	theirs, err := p.pipes()
 	if err == nil {
 		err = s.start(cmd)
@@ -100,6 +100,7 @@ func (p *process) read(f Framing, limit int) {
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, os.ErrClosed) {
 				p.outputProblem = err
+				p.signal(syscall.SIGKILL) // nobody reads what it says any more, and it may wait for that
 			}
 			return
 		}
