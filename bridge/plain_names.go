@@ -26,7 +26,7 @@ type names struct {
 
 // Register makes an actor reachable for peers under a name of 1 to 255 bytes, which may not begin with "~". The name is also where
 // peers answer what the actor sends. It ends with Unregister, or with the actor. An actor may have several names; the first is the one it sends
-// under. A name that a living actor has is refused with ErrNameTaken.
+// under. A name that another living actor has is refused with ErrNameTaken.
 //
 // The loop delivers into the actor's mailbox: one that blocks when it is full (protoactor's Bounded) would block the loop.
 func (p *Plain) Register(name string, pid *actor.PID) error {
@@ -41,10 +41,12 @@ func (p *Plain) Register(name string, pid *actor.PID) error {
 	if p.closed {
 		return fmt.Errorf("bridge: %q cannot be registered: the endpoint is closed", name)
 	}
-	if old := p.names.byName[name]; old != nil && p.alive(old) {
+	if old := p.names.byName[name]; old != nil && keyOf(old) != keyOf(pid) && p.alive(old) {
 		return fmt.Errorf("bridge: %w: %q belongs to the actor %s: choose another name, or Unregister this one first", ErrNameTaken, name, old.Id)
 	}
-	p.names.add(name, pid, p.alive)
+	if old := p.names.byName[name]; old == nil || keyOf(old) != keyOf(pid) {
+		p.names.add(name, pid, p.alive)
+	}
 	return nil
 }
 
