@@ -46,10 +46,10 @@ func (a *hitActor) Receive(ctx actor.Context) {
 }
 
 func (a *hitActor) begin(ctx actor.Context, m *begin) {
+	defer m.msg.Release()
 	a.hit = m.hit
 	a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self())
 	a.run(ctx, a.hit.Begin(a.house.now(), m.msg, m.arg, a.house.take()))
-	m.msg.Release()
 }
 
 func (a *hitActor) rare(ctx actor.Context) {
