@@ -36,7 +36,8 @@ func newPlainWorld(t testing.TB, cfg bridge.Config, plain bridge.PlainConfig) *p
 
 func newPlainWorldOn(t testing.TB, system *actor.ActorSystem, cfg bridge.Config, plain bridge.PlainConfig) *plainWorld {
 	t.Helper()
-	t.Cleanup(func() { goleak.VerifyNone(t) })
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	w := openPlainWorld(t, system, cfg, plain)
 	t.Cleanup(func() { plainAwait(t, "the context to end", func() { _ = w.ctx.Term() }) })
 	t.Cleanup(w.close)
