@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
@@ -168,75 +167,6 @@ func TestBeginCarriesWhatIsLeftOfTheDeadline(t *testing.T) {
 	require.Equal(t, uint32(1), w.expect(wire.Begin).Header.Arg, "0 would be none")
 }
 
-func TestAnUnknownServiceIsRefused(t *testing.T) {
-	quote(t, "A service that no worker has offered is unknown (`unknown-service`); for some time after the broker's start (10 s) such OPENs wait, too.")
-	s := newTheatre(t, config())
-	c := s.client()
-	c.open(1)
-	c.expectError(wire.UnknownService, wire.NeverStarted, `no worker has offered the service "echo"`, "no worker has registered yet", "start one, or correct the name")
-	s.worker("w", 1)
-	c.openFor(2, 0, 0, "ecco", "")
-	c.expectError(wire.UnknownService, wire.NeverStarted, `"ecco"`, "offered: echo")
-	c.openFor(3, 0, 0, "e o", "")
-	c.expectError(wire.BadFrame, wire.NeverStarted, `"e o"`, "without blanks")
-}
-
-func TestManyOfferedServicesAreNotAllNamed(t *testing.T) {
-	s := newTheatre(t, config())
-	var names []string
-	for i := range 20 {
-		names = append(names, fmt.Sprint("service", i))
-	}
-	s.peer().ready(wire.ReadyInfo{Services: names, Slots: 1})
-	c := s.client()
-	c.open(1)
-	m := c.expectError(wire.UnknownService, wire.NeverStarted, "and 12 more")
-	require.Equal(t, 8, strings.Count(string(m.Frame(0)), "service")-1)
-}
-
-func TestAfterItsStartTheBrokerWaitsForWorkers(t *testing.T) {
-	s := newTheatre(t, config())
-	s.now = time.Second
-	c := s.client()
-	c.open(1)
-	c.openFor(2, 0, 0, "never", "")
-	c.openFor(3, 0, 2000, "hasty", "")
-	c.silent()
-	s.tick(2 * time.Second)
-	require.Equal(t, uint64(3), c.expectError(wire.UnknownService, wire.NeverStarted, `"hasty"`).Header.Hit)
-
-	w := s.worker("w", 1)
-	w.expect(wire.Begin)
-	c.openFor(4, 0, 0) // waits for the one slot
-	s.tick(7*time.Second + time.Millisecond)
-	require.Equal(t, uint64(2), c.expectError(wire.UnknownService, wire.NeverStarted, `"never"`).Header.Hit, "the grace is over")
-	c.silent() // open 4 has the usual time
-	require.Zero(t, s.broker.Inventory().Unoffered)
-}
-
-// The OPENs that waited for the service to be offered wait for a slot from then on.
-func TestTheGraceEndsForAServiceThatIsOffered(t *testing.T) {
-	s := newTheatre(t, config())
-	s.now = time.Second
-	c := s.client()
-	c.open(1)
-	c.open(2)
-	s.worker("w", 1)
-	s.tick(20 * time.Second)
-	c.silent()
-	s.tick(10 * time.Second)
-	require.Equal(t, uint64(2), c.expectError(wire.Expired, wire.NeverStarted).Header.Hit)
-}
-
-func TestAServiceIsKnownWhenItsWorkersHaveLeft(t *testing.T) {
-	s := newTheatre(t, config())
-	c := s.client()
-	s.worker("w", 1).vanish()
-	c.open(1)
-	c.silent()
-	s.worker("w", 1).expect(wire.Begin)
-}
-
 func TestBadOpens(t *testing.T) {
 	s := newTheatre(t, config())
 	c, w := s.client(), s.worker("w", 1)
@@ -299,39 +229,4 @@ func TestNoHandleLeft(t *testing.T) {
 	c.expect(wire.Error)
 	c.open(4)
 	a.expect(wire.Begin) // the least busy one, whoever was chosen in vain before
-}
-
-func TestDraining(t *testing.T) {
-	s := newTheatre(t, config())
-	c, w := s.client(), s.worker("w", 1)
-	h := s.opened(c, w, 1, 0)
-	c.open(2)
-	s.effects(s.home, s.broker.Drain(nil))
-	require.Equal(t, uint64(2), c.expectError(wire.Draining, wire.NeverStarted, "about to stop", "open at another one").Header.Hit)
-	require.Equal(t, machine.Inventory{Clients: 1, Workers: 1, Names: 1, Hits: 1, Listed: 1, Places: 1}, s.broker.Inventory())
-
-	c.open(3)
-	c.expectError(wire.Draining, wire.NeverStarted, "open at another one, or later")
-	late := s.peer()
-	late.ready(wire.ReadyInfo{Name: "late", Services: []string{"echo"}, Slots: 1})
-	late.expectError(wire.Draining, wire.NeverStarted, "register with another one")
-
-	require.False(t, s.broker.Drained())
-	h.call(1, 0) // the open ones go on
-	w.expect(wire.Call)
-	h.reply(1, 0)
-	c.expect(wire.Reply)
-	h.client(wire.Header{Type: wire.Close})
-	h.worker(wire.Header{Type: wire.Ended})
-	require.True(t, s.broker.Drained())
-	require.True(t, s.broker.Status(s.now).Draining)
-}
-
-func TestFarewell(t *testing.T) {
-	quote(t, "BYE from the broker: it leaves; start again when it is back.")
-	s := newTheatre(t, config())
-	c, w := s.client(), s.worker("w", 1)
-	s.effects(s.home, s.broker.Farewell(nil))
-	c.expect(wire.Bye)
-	w.expect(wire.Bye)
 }

@@ -1,0 +1,112 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// client is one connection that has said HELLO.
+type client struct {
+	peer    wire.Peer
+	name    string
+	window  int64 // bytes, as granted
+	hits    hits
+	waiting int  // its OPENs in queues
+	left    bool // it has said BYE
+}
+
+// hello registers a client. Said again it changes nothing: bytes have been counted against the window by then.
+func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	info, err := wire.ParseHello(m.Frame(0))
+	if err != nil {
+		return refuse(fx, m, wire.BadFrame, "%v", err)
+	}
+	c := b.clients[m.From]
+	if c == nil {
+		c = &client{peer: m.From, name: info.Name, window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
+		b.clients[m.From] = c
+	}
+	c.left = false
+	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, b.welcome(c.window, c.name)))
+}
+
+// welcome is the JSON frame of WELCOME.
+func (b *Broker) welcome(window int64, name string) []byte {
+	return mustJSON(wire.WelcomeInfo{
+		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
+		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name,
+	})
+}
+
+// bye: a client leaves; its hits are ended.
+func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	c := b.clients[m.From]
+	if c == nil {
+		if b.workers[m.From] != nil {
+			return b.fromWorker(now, m, fx)
+		}
+		return fx
+	}
+	return b.leave(c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, fx)
+}
+
+// Lose takes the loss of a client's connection.
+func (b *Broker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
+	c := b.clients[g.Peer]
+	if c == nil {
+		return fx
+	}
+	delete(b.clients, g.Peer)
+	return b.leave(c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, fx)
+}
+
+func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
+	c.left = true
+	if c.waiting > 0 {
+		b.eachWaiter(func(w *waiter) {
+			if w.client == c {
+				b.unqueue(w)
+			}
+		})
+	}
+	c.hits.each(func(h *Hit) {
+		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Why: why}})
+	})
+	return fx
+}
+
+// eachWaiter calls f for every OPEN that waits; f may take it out.
+func (b *Broker) eachWaiter(f func(*waiter)) {
+	for _, s := range b.services {
+		s.queue.each(f)
+	}
+}
+
+// byRef finds the open under way that a client names by its reference, the latest first. There is none if its answer is on the way
+// already; that is the answer to this, too.
+func (b *Broker) byRef(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	c := b.clients[m.From]
+	if !m.Header.Flags.Has(wire.Ref) || c == nil {
+		return b.over(now, m, fx)
+	}
+	for h := c.hits.last; h != nil; h = h.links[ofClient].prev {
+		if h.Ref == m.Header.Hit && h.Client != 0 && (h.OneShot || !h.hears) {
+			return append(fx, Effect{Kind: Tell, Hit: h, Event: m})
+		}
+	}
+	if c.waiting == 0 {
+		return fx
+	}
+	var found *waiter
+	b.eachWaiter(func(w *waiter) {
+		if w.client == c && w.msg.Header.Hit == m.Header.Hit && (found == nil || w.order > found.order) {
+			found = w
+		}
+	})
+	if found == nil {
+		return fx
+	}
+	b.unqueue(found)
+	return b.failOpen(found.msg, wire.Cancelled, "cancelled by its client while it waited for a slot: open again if that was not meant", fx)
+}
