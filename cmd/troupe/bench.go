@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/demo"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/load"
 	"github.com/troupe-mq/troupe/patterns/assigner"
@@ -67,6 +68,8 @@ func (f *benchFlags) check() error {
 		return fmt.Errorf("--size is %d: a body needs %d bytes to be told from all others", f.Size, load.MinSize)
 	case f.Warm < 0 || f.Duration <= 0:
 		return fmt.Errorf("--warm is %v and --duration is %v: measure for longer than nothing, as in 5s", f.Warm, f.Duration)
+	case f.self && f.Hits > wire.MaxSlots:
+		return fmt.Errorf("--hits is %d with --self: its one worker has at most %d slots", f.Hits, wire.MaxSlots)
 	case f.self && f.broker != "":
 		return errors.New("--self with --broker: --self starts a broker of its own: leave one of the two out")
 	}

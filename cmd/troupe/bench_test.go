@@ -52,6 +52,7 @@ func TestBenchSeesWrongAnswers(t *testing.T) {
 func TestWrongUseOfBench(t *testing.T) {
 	for _, args := range [][]string{
 		{"--hits", "0"},
+		{"--hits", "65536", "--self"},
 		{"--size", "15"},
 		{"--duration", "0s"},
 		{"--self", "--broker", "tcp://127.0.0.1:1"},

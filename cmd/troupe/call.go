@@ -62,10 +62,10 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	if f.hit && len(args) > 1 {
 		return usage(errors.New("--hit takes the bodies from standard input: leave BODY out"))
 	}
-	progress, stop := a.showProgress(f.progress)
-	defer stop()
+	shown := a.showProgress(f.progress)
+	defer shown.stop()
 	if f.hit {
-		return a.ask(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error { return a.callLines(ctx, c, f, open, progress) })
+		return a.ask(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error { return a.callLines(ctx, c, f, open, shown) })
 	}
 	body, err := a.body(args[1:])
 	if err != nil {
@@ -73,7 +73,8 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	}
 	return a.askOnce(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error {
 		begun := time.Now()
-		frames, err := c.DoWith(ctx, open, assigner.Request{Frames: [][]byte{body}, Progress: progress})
+		frames, err := c.DoWith(ctx, open, assigner.Request{Frames: [][]byte{body}, Progress: shown.report()})
+		shown.flush()
 		if err != nil {
 			return err
 		}
@@ -94,29 +95,4 @@ func (a *app) body(args []string) ([]byte, error) {
 		return nil, fmt.Errorf("the body cannot be read from standard input: %w", err)
 	}
 	return body, nil
-}
-
-// showProgress returns what a call reports its progress to, nil if nobody asks for it, and what waits until all is printed. Reports that come
-// faster than they are printed are left out.
-func (a *app) showProgress(wanted bool) (report func(assigner.Progress), stop func()) {
-	if !wanted {
-		return nil, func() {}
-	}
-	reports, done := make(chan assigner.Progress, 64), make(chan struct{})
-	go func() {
-		defer close(done)
-		for p := range reports {
-			fmt.Fprintf(a.err, "progress %3.0f%% %s\n", p.Done*100, cell(p.Note))
-		}
-	}()
-	report = func(p assigner.Progress) {
-		select {
-		case reports <- p:
-		default:
-		}
-	}
-	return report, func() {
-		close(reports)
-		<-done
-	}
 }

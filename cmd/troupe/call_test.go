@@ -133,6 +133,10 @@ func TestWrongUseOfCall(t *testing.T) {
 func TestProgressIsShown(t *testing.T) {
 	h := newHouse(t)
 	h.worker(t)
+	c, _ := h.hit(t, "progress", "--progress")
+	c.say("1")
+	c.out.await(t, "took 1 steps")
+	c.err.await(t, "progress 100% step 1 of 1")
 	p := troupe(t, exitOK, h.clients, "call", "progress", "2", "--progress")
 	require.Equal(t, "took 2 steps\n", p.out.String())
 	require.Equal(t, "progress  50% step 1 of 2\nprogress 100% step 2 of 2\n", p.err.String())

@@ -15,7 +15,7 @@ import (
 var errSomeFailed = errors.New("calls of the hit failed")
 
 // callLines opens a hit and makes a call of every line of the input, one after the other.
-func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, open assigner.OpenRequest, progress func(assigner.Progress)) error {
+func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, open assigner.OpenRequest, shown *progress) error {
 	hit, err := openHit(ctx, c, f.timeout, open)
 	if err != nil {
 		return err
@@ -25,7 +25,8 @@ func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, o
 		limited, cancel := context.WithTimeout(ctx, f.timeout)
 		defer cancel()
 		begun := time.Now()
-		frames, err := hit.CallWith(limited, assigner.Request{Frames: [][]byte{line}, Progress: progress})
+		frames, err := hit.CallWith(limited, assigner.Request{Frames: [][]byte{line}, Progress: shown.report()})
+		shown.flush()
 		if err != nil {
 			return err
 		}

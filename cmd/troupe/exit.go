@@ -59,7 +59,7 @@ var next = map[wire.Status]string{
 	wire.BrokerGone:     "start a broker with `troupe broker`, or name it with --broker or " + clientsEnv,
 	wire.UnknownService: "`troupe status` shows the services on offer",
 	wire.QueueFull:      "`troupe hit list` shows who has the slots",
-	wire.Expired:        "allow more with --timeout; `troupe hit list` shows who has the slots",
+	wire.Expired:        "allow more with --timeout",
 	wire.WorkerGone:     "`troupe worker list` shows who is left",
 	wire.Panicked:       "the worker's log says more",
 	wire.Refused:        "start the broker with --admin on, if every client may list and kill",
@@ -87,6 +87,9 @@ func newFailure(err error) failure {
 	}
 	f.Error = e.Text
 	f.Service, f.Status, f.Outcome, f.Next = e.Service, e.Status.String(), e.Outcome.String(), next[e.Status]
+	if e.Status == wire.Expired && e.Outcome == assigner.NeverStarted {
+		f.Next += "; `troupe hit list` shows who has the slots"
+	}
 	if e.Hit != 0 {
 		f.Hit = fmt.Sprintf("%x", e.Hit)
 	}
