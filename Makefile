@@ -6,7 +6,7 @@ SHELL      := /bin/bash
 .DELETE_ON_ERROR:
 
 # What may be changed from the command line, e.g. `make fuzz FUZZTIME=1m`.
-DEMOS      ?= sqlite
+DEMOS      ?= hello embed sqlite
 FUZZTIME   ?= 10s
 ROUNDS     ?= 7
 PYTHON     ?= /usr/bin/python3
@@ -24,7 +24,7 @@ CFLAGS    ?= -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror
 go_dirs      := $(wildcard actors bridge supervision patterns cmd examples test)
 packages      = $(patsubst %,./%/...,$(wildcard $(1)))
 c_sources    := $(wildcard test/bench/c/*.c)
-python_files := $(wildcard examples/python/*.py)
+python_files := $(wildcard examples/*/*.py)
 # Debian keeps nats-server where ordinary users do not look.
 export PATH  := $(PATH):/usr/sbin
 

@@ -34,7 +34,7 @@ var Layers = []Layer{
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/restart", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/liveness", Pure: true, Future: true, Imports: pureTypes, Why: pureWhy},
-	{Path: "patterns/*/machine", Pure: true, Future: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "patterns/*/machine", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{
 		Path: "bridge/zmqsock",
 		Why:  "it is the cage of libzmq and knows sockets and bytes, nothing of what they mean",

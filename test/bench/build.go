@@ -61,7 +61,7 @@ func (h *house) build(ctx context.Context) {
 	if h.broker == "" {
 		h.broken[programTroupe] = h.buildGo(ctx, programTroupe, h.root, "./cmd/troupe")
 	}
-	h.broken[programTwin] = h.buildGo(ctx, programTwin, h.root, "-tags", "twin", "./test/bench/twin")
+	h.broken[programTwin] = h.buildGo(ctx, programTwin, h.root, "./test/bench/twin")
 	// Its go.mod follows ours by itself when ours moves.
 	h.broken[programNATS] = h.buildGo(ctx, programNATS, filepath.Join(h.root, "test/bench/nats"), "-mod=mod", ".")
 	if _, err := findNATS(); err != nil {

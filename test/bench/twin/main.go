@@ -1,5 +1,3 @@
-//go:build twin
-
 // Command twin is Troupe's side of the Go benchmarks: an echo worker and a load client on patterns/assigner.
 //
 //	twin worker ENDPOINT SLOTS goroutine|thread
