@@ -67,8 +67,10 @@ func (b *Broker) Start(ctx context.Context) error {
 	if b.system == nil {
 		b.system = quietSystem(b.cfg.Logger)
 	}
-	loop, err := bridge.New(bridge.Config{System: b.system, Logger: b.cfg.Logger, Context: b.cfg.Context, MaxBody: b.cfg.MaxBody, Window: b.cfg.Window,
-		Heartbeat: b.cfg.Heartbeat, Silence: b.cfg.Silence, PerFrame: b.cfg.PerFrame, Poison: b.cfg.Poison})
+	loop, err := bridge.New(bridge.Config{
+		System: b.system, Logger: b.cfg.Logger, Context: b.cfg.Context, MaxBody: b.cfg.MaxBody, Window: b.cfg.Window,
+		Heartbeat: b.cfg.Heartbeat, Silence: b.cfg.Silence, PerFrame: b.cfg.PerFrame, Poison: b.cfg.Poison,
+	})
 	if err != nil {
 		return err
 	}
@@ -83,8 +85,10 @@ func (b *Broker) Start(ctx context.Context) error {
 
 // populate starts the tree of actors on the loop, then opens the endpoints.
 func (b *Broker) populate(ctx context.Context) error {
-	b.house = actors.NewHouse(b.system, actors.Ports{Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now,
-		NewTimer: func(pid *actor.PID, msg any) actors.Timer { return b.loop.NewTimer(pid, msg) }, Logger: b.cfg.Logger})
+	b.house = actors.NewHouse(b.system, actors.Ports{
+		Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now,
+		NewTimer: func(pid *actor.PID, msg any) actors.Timer { return b.loop.NewTimer(pid, msg) }, Logger: b.cfg.Logger,
+	})
 	name := "troupe-" + b.incarnation
 	spec := b.house.Spec(name, b.machineConfig(name), b.loop.Dispatcher(), b.cfg.Stop)
 	tree, err := supervision.Start(ctx, b.system, spec)
@@ -107,7 +111,8 @@ func (b *Broker) populate(ctx context.Context) error {
 func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 	var seed [4]byte
 	_, _ = rand.Read(seed[:])
-	return machine.BrokerConfig{Name: b.cfg.Name, Incarnation: b.incarnation, MaxBody: b.cfg.MaxBody, Heartbeat: b.cfg.Heartbeat,
+	return machine.BrokerConfig{
+		Name: b.cfg.Name, Incarnation: b.incarnation, MaxBody: b.cfg.MaxBody, Heartbeat: b.cfg.Heartbeat,
 		MaxQueue: b.cfg.MaxQueue, MaxWait: b.cfg.MaxWait, MaxCalls: uint32(b.cfg.MaxCalls), Grace: b.cfg.Grace, Ask: b.cfg.Ask,
 		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
 		ActorName: func(h uint64) string {
@@ -115,7 +120,8 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 				return pid.Id
 			}
 			return ""
-		}}
+		},
+	}
 }
 
 func (b *Broker) bind() error {

@@ -72,8 +72,10 @@ func (c *BrokerConfig) Validate() error {
 			return err
 		}
 		if !c.Insecure && !zmqsock.Local(ep) {
-			return &zmqsock.EndpointError{Op: "bind", Endpoint: ep, Err: ErrInsecure,
-				Remedy: "bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust"}
+			return &zmqsock.EndpointError{
+				Op: "bind", Endpoint: ep, Err: ErrInsecure,
+				Remedy: "bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust",
+			}
 		}
 	}
 	switch {

@@ -77,10 +77,14 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, closed: make(chan struct{}), up: make(chan struct{}), opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit),
-		reason: "no broker has answered at " + cfg.Broker}
-	l, err := startLink(ctx, linkConfig{broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
-		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return c.underway.Load() > 0 }, stop: 2 * time.Second}, (*clientSide)(c))
+	c := &Client{
+		cfg: cfg, closed: make(chan struct{}), up: make(chan struct{}), opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit),
+		reason: "no broker has answered at " + cfg.Broker,
+	}
+	l, err := startLink(ctx, linkConfig{
+		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return c.underway.Load() > 0 }, stop: 2 * time.Second,
+	}, (*clientSide)(c))
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +227,10 @@ func (c *Client) ready(ctx context.Context) error {
 		case <-c.link.failed:
 			return c.link.err
 		case <-ctx.Done():
-			return &Error{Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
-				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", c.cfg.Broker, reason)}
+			return &Error{
+				Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
+				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", c.cfg.Broker, reason),
+			}
 		}
 	}
 }

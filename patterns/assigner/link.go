@@ -86,8 +86,10 @@ func (l *link) populate(ctx context.Context, cfg linkConfig, side peerSide) erro
 	children = append(children, supervision.ChildSpec{ID: "registrar", Start: func() actor.Actor { return r }})
 	none := supervision.Intensity{Restarts: 0, Window: time.Second} // the crash of any part is the end of the link
 	var err error
-	l.tree, err = supervision.Start(ctx, l.system, supervision.Spec{Name: cfg.name, Options: options, ChildOptions: options, Children: children, Logger: l.logger, Shutdown: cfg.stop,
-		Intensity: none})
+	l.tree, err = supervision.Start(ctx, l.system, supervision.Spec{
+		Name: cfg.name, Options: options, ChildOptions: options, Children: children, Logger: l.logger, Shutdown: cfg.stop,
+		Intensity: none,
+	})
 	if err != nil {
 		return fmt.Errorf("assigner: %s: its actors did not start: %w", cfg.name, err)
 	}

@@ -86,10 +86,12 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 		return
 	}
 	s.thread = w.threads.take("hit "+strconv.FormatUint(s.handle, 16), s.service.KeepThread)
-	w.link.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{ID: id, Restart: supervision.Temporary,
+	w.link.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{
+		ID: id, Restart: supervision.Temporary,
 		Start: func() actor.Actor { return s }, Options: func() []actor.PropsOption {
 			return []actor.PropsOption{actor.WithDispatcher(s.thread), actor.WithMailbox(slotMailbox)}
-		}}})
+		},
+	}})
 }
 
 // slotMailbox is that of all slots; the broker bounds the calls under way per hit.

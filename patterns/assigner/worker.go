@@ -117,8 +117,10 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	}
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	return &Worker{cfg: cfg, incarnation: hex.EncodeToString(b[:]), slots: make(map[uint64]*slot), welcomed: make(chan struct{}),
-		idle: make(chan struct{}), closed: make(chan struct{})}, nil
+	return &Worker{
+		cfg: cfg, incarnation: hex.EncodeToString(b[:]), slots: make(map[uint64]*slot), welcomed: make(chan struct{}),
+		idle: make(chan struct{}), closed: make(chan struct{}),
+	}, nil
 }
 
 // Serve starts the worker and runs it until ctx ends or the broker refuses it for ever; it stops after the open hits were told to end.
@@ -142,11 +144,15 @@ func (w *Worker) Serve(ctx context.Context) error {
 // Start connects to the broker and begins to serve. It does not wait for the broker, which may be started later; Welcomed does.
 func (w *Worker) Start(ctx context.Context) error {
 	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.Slots, maxParked))
-	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
-		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)}})
-	l, err := startLink(ctx, linkConfig{broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
+	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{
+		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
+		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)},
+	})
+	l, err := startLink(ctx, linkConfig{
+		broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
-		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working}, (*workerSide)(w))
+		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
+	}, (*workerSide)(w))
 	if err != nil {
 		return err
 	}
@@ -268,8 +274,10 @@ func (s *workerSide) greet() {
 	for o := range w.orphans {
 		o.counted = w.peer
 	}
-	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
-		Busy: min(len(w.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind}))
+	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
+		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
+		Busy: min(len(w.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
+	}))
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {
