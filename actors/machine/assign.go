@@ -223,6 +223,9 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		b.totals.Expired++
 		s, text := wire.Expired, fmt.Sprintf("no slot of service %q was free in time: %d slots, %d more hits wait: allow more time, or start more workers",
 			w.service.name, b.slots(w.service), w.service.queue.n)
+		if w.service.workers.Len() == 0 {
+			text = fmt.Sprintf("no worker offers the service %q any more, %d more hits wait: start one (`troupe worker list` shows who is there)", w.service.name, w.service.queue.n)
+		}
 		if !w.service.offered {
 			s, text = wire.UnknownService, fmt.Sprintf("no worker has offered the service %q (%s): start one, or correct the name", w.service.name, b.offered())
 		}
