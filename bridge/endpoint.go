@@ -39,11 +39,12 @@ type Endpoint struct {
 	freePeers []int
 	byID      map[string]*peer
 	byFD      map[int]*peer // who speaks on which descriptor
+	open      map[int]bool  // descriptors of all connections, as the monitor tells
 	last      *peer         // whose message came last
 	gen       uint64
 	strangers strangers
 	round     uint64 // batches received
-	leavers   []leaver
+	leavers   []*peer
 	events    []zmqsock.Event
 
 	// DEALER only.
@@ -75,7 +76,7 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 		return nil, errors.New("bridge: a loop has at most 200 endpoints: bind several addresses to one instead")
 	}
 	ep := &Endpoint{loop: l, number: len(l.eps) + 1, cfg: cfg, keeper: cfg.Keeper,
-		byID: make(map[string]*peer), byFD: make(map[int]*peer)}
+		byID: make(map[string]*peer), byFD: make(map[int]*peer), open: make(map[int]bool)}
 	for _, t := range cfg.Accept {
 		ep.accept[t] = true
 	}

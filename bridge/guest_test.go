@@ -35,3 +35,16 @@ func (p *party) greeted() []byte {
 	require.Equal(p.w, wire.Hello, h.Type)
 	return m[0]
 }
+
+// call waits for CALL at a raw ROUTER, past all else.
+func (p *party) call() frames {
+	p.w.Helper()
+	for {
+		m := p.take()
+		var h wire.Header
+		require.NoError(p.w, h.Parse(m[1]))
+		if h.Type == wire.Call {
+			return m
+		}
+	}
+}

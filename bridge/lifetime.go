@@ -14,6 +14,7 @@ func (l *Loop) listen() int {
 	n := 0
 	for _, ep := range l.eps {
 		n += ep.hearEvents()
+		ep.attend()
 	}
 	for _, p := range l.plains {
 		n += p.hear()
@@ -26,9 +27,8 @@ func (l *Loop) listen() int {
 		for _, p := range l.plains {
 			p.probe()
 		}
-		n += l.flush()
 	}
-	return n
+	return n + l.flush()
 }
 
 // hearEvents takes in what happened to the endpoint's connections. Nothing is given up yet, so that it may be called at any time.
@@ -37,55 +37,20 @@ func (ep *Endpoint) hearEvents() int {
 		return 0
 	}
 	ep.events = ep.sock.Events(ep.events[:0])
-	n := 0
 	for _, e := range ep.events {
-		if ep.sender != nil {
+		switch {
+		case ep.sender != nil:
 			ep.hearBroker(e)
-		} else if p := ep.byFD[e.FD]; p != nil && e.Kind == zmqsock.Disconnected {
-			ep.leave(p, fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
-		}
-		if e.Kind == zmqsock.Disconnected {
-			n++
-		}
-	}
-	return n
-}
-
-// leaver is a peer whose connection is lost. It is given up when what it said before has been read.
-type leaver struct {
-	peer   *peer
-	round  uint64 // when it was lost
-	detail string
-}
-
-func (ep *Endpoint) leave(p *peer, detail string) {
-	if p.leaving {
-		return
-	}
-	ep.unclaim(p)
-	p.leaving = true
-	ep.leavers = append(ep.leavers, leaver{p, ep.round, detail})
-}
-
-// bury gives up whose last words were read: the socket was empty since. It is called after each batch.
-func (ep *Endpoint) bury(empty bool) {
-	over := func(round uint64) bool { return empty && round < ep.round || ep.round-round > maxLastWords }
-	if ep.line.lost && ep.sock != nil && over(ep.line.round) {
-		ep.Reopen(ep.line.why.detector, ep.line.why.detail)
-	}
-	if len(ep.leavers) == 0 {
-		return
-	}
-	kept := ep.leavers[:0]
-	for _, x := range ep.leavers {
-		if over(x.round) {
-			ep.loop.lose(x.peer, "disconnected", x.detail)
-		} else {
-			kept = append(kept, x)
+		case e.Kind == zmqsock.Connected:
+			ep.open[e.FD] = true
+		case e.Kind == zmqsock.Disconnected:
+			delete(ep.open, e.FD)
+			if p := ep.byFD[e.FD]; p != nil {
+				ep.leave(p, fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
+			}
 		}
 	}
-	clear(ep.leavers[len(kept):])
-	ep.leavers = kept
+	return len(ep.events)
 }
 
 // probe sends PING where only a refused send tells that nobody is there: to peers without a known connection, and to a broker that
@@ -96,7 +61,7 @@ func (ep *Endpoint) probe() {
 		return
 	}
 	for _, p := range ep.peers {
-		if p != nil && !p.conn.Known() && !p.leaving {
+		if p != nil && !p.conn.Known() && p.end == nil {
 			ep.loop.out.probe(p)
 		}
 	}

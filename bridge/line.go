@@ -15,13 +15,8 @@ type line struct {
 	pause time.Duration // it waited before it connected
 	due   time.Duration // when it is to connect, or to get a socket; 0: it has done so
 	met   bool          // the handshake was done
-	lost  bool
-	why   goodbye
-	round uint64 // when it was lost: what came before is read first
+	end   *departure
 }
-
-// goodbye is why a connection is given up.
-type goodbye struct{ detector, detail string }
 
 // A connection that lives shorter than this was in vain: the next one waits, twice as long each time, from minPause to maxPause.
 const (
@@ -36,17 +31,19 @@ func (ep *Endpoint) hearBroker(e zmqsock.Event) {
 	case e.Kind == zmqsock.Established:
 		ep.line.met = true
 	case e.Kind == zmqsock.Disconnected && ep.line.met:
-		ep.hangUpOnBroker("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
+		ep.loseBroker("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
+	case e.Kind == zmqsock.Retrying && ep.line.end != nil:
+		ep.line.end.confirm(ep.round)
 	}
 }
 
-// hangUpOnBroker makes all sends fail, until what the broker said last has been read and the connection replaced.
-func (ep *Endpoint) hangUpOnBroker(detector, detail string) {
-	if ep.line.lost {
+// loseBroker makes all sends fail, until what the broker said last has been read and the connection replaced.
+func (ep *Endpoint) loseBroker(detector, detail string) {
+	if ep.line.end != nil {
 		return
 	}
 	ep.sender.detach()
-	ep.line.lost, ep.line.why, ep.line.round = true, goodbye{detector, detail}, ep.round
+	ep.line.end = &departure{since: time.Duration(ep.loop.now), detector: detector, detail: detail}
 }
 
 // Reopen replaces the connection of a DEALER by a fresh one; its keeper hears PeerGone with the detector. It belongs to the loop's goroutine.
@@ -59,7 +56,7 @@ func (ep *Endpoint) Reopen(detector, detail string) {
 		_ = ep.sock.Close()
 		ep.sock = nil
 	}
-	ep.line.lost, ep.line.why = true, goodbye{detector, detail}
+	ep.line.end = &departure{detector: detector, detail: detail}
 	ep.loop.stats.Reopened.Add(1)
 	pause := time.Duration(0)
 	if time.Duration(ep.loop.now)-ep.line.since < brief {
@@ -70,16 +67,16 @@ func (ep *Endpoint) Reopen(detector, detail string) {
 
 // renew makes the fresh socket. The keeper hears of the loss when there is one to greet on.
 func (ep *Endpoint) renew(pause time.Duration) {
-	l, old, why := ep.loop, ep.peers[0], ep.line.why
+	l, old, end := ep.loop, ep.peers[0], ep.line.end
 	if err := ep.start(pause); err != nil {
 		l.cfg.Logger.Error("cannot connect again", "endpoint", ep.cfg.Connect, "error", err)
-		ep.line.due = time.Duration(l.now) + maxPause
+		ep.line.end, ep.line.due = end, time.Duration(l.now)+maxPause
 		l.repoll()
 		return
 	}
 	ep.forget(old)
 	ep.greet()
-	l.tellLoss(old, why.detector, why.detail)
+	l.tellLoss(old, end.detector, end.detail)
 	l.repoll()
 }
 

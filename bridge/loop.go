@@ -227,7 +227,8 @@ func (l *Loop) flush() int {
 		sent, ok := ep.sender.flush()
 		n += sent
 		if !ok {
-			ep.hangUpOnBroker("unreachable", "the connection to the broker takes no message")
+			ep.loseBroker("unreachable", "the connection to the broker takes no message")
+			ep.line.end.confirm(ep.round)
 		}
 	}
 	return n
@@ -292,6 +293,9 @@ func (l *Loop) patience() time.Duration {
 	for _, ep := range l.eps {
 		if ep.line.due > 0 {
 			d = min(d, ep.line.due-now)
+		}
+		if ep.departing() {
+			d = min(d, time.Millisecond)
 		}
 	}
 	return max(d, 0)

@@ -151,17 +151,25 @@ func (o *Outbox) flush() int {
 	o.holds = o.holds[:0]
 	o.loop.stats.Sent.Add(uint64(n - refused))
 	for _, x := range lost {
-		if p := o.loop.peerByRef(x.peer); p != nil && !p.leaving {
-			o.loop.hangUp(p, "unreachable", x.detail)
+		p := o.loop.peerByRef(x.peer)
+		switch {
+		case p == nil:
+		case p.end != nil:
+			p.end.confirm(p.ep.round)
+		case x.full:
+			o.loop.hangUp(p, "window", "a message to it was refused: more wait in its connection than its window allows")
+		default:
+			// Its descriptor may be another connection's by now, so nothing is hung up.
+			o.loop.lose(p, "unreachable", "a message to it was refused: no connection has its routing id any more")
 		}
 	}
 	return n
 }
 
-// refusal is a peer that libzmq took a message for no more.
+// refusal is a peer that libzmq takes messages for no more: it is gone, or its pipe is full.
 type refusal struct {
-	peer   wire.Peer
-	detail string
+	peer wire.Peer
+	full bool
 }
 
 // failures returns the peers that turned out to be gone. One with a full pipe is given up as well: the windows make it impossible for a peer that reads.
@@ -173,12 +181,9 @@ func (o *Outbox) failures() []refusal {
 			continue
 		}
 		o.loop.stats.Unsent.Add(1)
-		switch {
-		case ref == 0: // a stranger
-		case errors.Is(err, syscall.EHOSTUNREACH):
-			lost = append(lost, refusal{ref, "a message to it was refused: no connection has its routing id any more"})
-		case errors.Is(err, syscall.EAGAIN):
-			lost = append(lost, refusal{ref, "a message to it was refused: more wait in its connection than its window allows"})
+		full := errors.Is(err, syscall.EAGAIN)
+		if ref != 0 && (full || errors.Is(err, syscall.EHOSTUNREACH)) {
+			lost = append(lost, refusal{ref, full})
 		}
 	}
 	return lost

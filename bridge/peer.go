@@ -18,7 +18,7 @@ type peer struct {
 	conn    zmqsock.Conn // its connection, zero if unknown: it is probed then
 	heard   int64        // loop clock of its last message on the cold path
 	granted bool         // its window is settled
-	leaving bool         // its connection is lost, its last words perhaps not read yet
+	end     *departure   // its connection is lost, its last words perhaps not read yet
 	window  window
 	wait    waiting
 }
@@ -63,8 +63,8 @@ func (ep *Endpoint) admit(id []byte, fd int) *peer {
 // claim notes which connection a peer speaks on, by the descriptor its first message came from.
 func (ep *Endpoint) claim(p *peer, fd int) {
 	conn := zmqsock.Identify(fd)
-	if !conn.Known() {
-		return
+	if !conn.Known() || !ep.open[fd] {
+		return // its end may have been heard already
 	}
 	old := ep.byFD[fd]
 	if old != nil && old.conn == conn {

@@ -165,19 +165,22 @@ func receive[T any](w testing.TB, c <-chan T, what string) T {
 	}
 }
 
-// onLoop runs fn on the loop and waits for it.
+// onLoop runs fn in a turn of the loop, which waits for it: fn may do what belongs to the loop, and may fail the test.
 func (w *world) onLoop(fn func()) {
 	w.Helper()
-	done := make(chan struct{})
-	require.True(w, w.loop.Do(func() { fn(); close(done) }))
-	receive(w, done, "a turn of the loop")
+	begun, done := make(chan struct{}), make(chan struct{})
+	require.True(w, w.loop.Do(func() { close(begun); <-done }))
+	receive(w, begun, "a turn of the loop")
+	defer close(done)
+	fn()
 }
 
 // message waits until the keeper is told a message.
 func (w *world) message(t wire.Type) *wire.Message {
 	w.Helper()
-	m, ok := receive(w, w.heard, t.String()).(*wire.Message)
-	require.True(w, ok, "the keeper was told something else than %v", t)
+	told := receive(w, w.heard, t.String())
+	m, ok := told.(*wire.Message)
+	require.True(w, ok, "the keeper was told something else than %v: %+v", t, told)
 	require.Equal(w, t, m.Header.Type)
 	return m
 }
@@ -212,15 +215,16 @@ func inproc() string { return fmt.Sprintf("inproc://world-%d", number.Add(1)) }
 
 // party is a raw ZeroMQ socket at the other end.
 type party struct {
-	w    *world
-	sock *zmqsock.Socket
-	in   *zmqsock.In
-	out  *zmqsock.Out
-	poll *zmqsock.Poller
-	wake *zmqsock.Wake
-	ref  wire.Peer // as the loop knows it, once it is registered
-	left []frames  // received and not yet looked at
-	done bool
+	w     *world
+	sock  *zmqsock.Socket
+	in    *zmqsock.In
+	out   *zmqsock.Out
+	poll  *zmqsock.Poller
+	wake  *zmqsock.Wake
+	ref   wire.Peer // as the loop knows it, once it is registered
+	left  []frames  // received and not yet looked at
+	sofar uint64    // bytes looked at since WELCOME, which is among them
+	done  bool
 }
 
 // frames is one message: on a ROUTER the routing id first.
@@ -341,6 +345,12 @@ func (p *party) hear(t wire.Type) (wire.Header, frames) {
 	var h wire.Header
 	require.NoError(p.w, h.Parse(m[0]))
 	require.Equal(p.w, t, h.Type, "%v %q", h, m[1:])
+	if t == wire.Welcome {
+		p.sofar = 0
+	}
+	for _, f := range m {
+		p.sofar += uint64(len(f))
+	}
 	return h, m[1:]
 }
 

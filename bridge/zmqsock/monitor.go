@@ -18,6 +18,7 @@ const (
 	Disconnected                      // the connection is lost
 	Refused                           // the handshake failed
 	Established                       // the handshake is done; libzmq names no descriptor with it
+	Retrying                          // of a DEALER: a connection is lost or was refused, and another one will be tried
 )
 
 // Event is one happening on a socket's connections.
@@ -32,6 +33,7 @@ var monitors atomic.Uint64
 var kindOf = map[zmq.Event]EventKind{
 	zmq.EVENT_ACCEPTED: Connected, zmq.EVENT_CONNECTED: Connected, zmq.EVENT_DISCONNECTED: Disconnected, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: Refused,
 	zmq.EVENT_HANDSHAKE_SUCCEEDED: Established, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Refused, zmq.EVENT_HANDSHAKE_FAILED_AUTH: Refused,
+	zmq.EVENT_CONNECT_RETRIED: Retrying,
 }
 
 // monitored are the events to ask for.
@@ -76,8 +78,8 @@ func (s *Socket) Events(into []Event) []Event {
 			return into
 		}
 		kind := kindOf[ev]
-		if kind == Refused || kind == Established {
-			value = -1 // an error number, or nothing
+		if kind != Connected && kind != Disconnected {
+			value = -1 // an error number, a pause, or nothing
 		}
 		if kind != 0 {
 			into = append(into, Event{kind, value, addr})
