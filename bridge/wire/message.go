@@ -22,7 +22,7 @@ type Message struct {
 	From   Peer
 	Body   [][]byte      // the frames after the header
 	Size   int           // bytes of all frames, header included
-	At     time.Duration // when it was received, by the clock of its loop
+	At     time.Duration // when it was received, by the clock of its loop; later messages have later times
 	Lease  Lease         // nil: the bytes are the garbage collector's
 	Slot   uint32        // the bridge's: where in the lease's arena the message lies
 }
