@@ -180,7 +180,16 @@ func (r *OpenRequest) options() ([]byte, error) {
 		}
 		o.Session = b
 	}
-	return wire.JSON(o), nil
+	b := wire.JSON(o)
+	switch {
+	case len(r.Label) > wire.MaxName:
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
+			Text: fmt.Sprintf("OpenRequest.Label has %d bytes: at most %d are possible", len(r.Label), wire.MaxName)}
+	case len(b) > wire.MaxOptions:
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
+			Text: fmt.Sprintf("OpenRequest.Session and Label have %d bytes as JSON: at most %d are possible, give the rest in a call", len(b), wire.MaxOptions)}
+	}
+	return b, nil
 }
 
 // open sends an OPEN as soon as there is a broker.
@@ -204,6 +213,7 @@ func (c *Client) open(ctx context.Context, service string, h wire.Header, option
 	frames := make([][]byte, 0, 2+len(body))
 	frames = append(append(frames, []byte(service), options), body...)
 	if err := c.link.ep.Sender().SendOn(peer, &h, frames...); err != nil {
+		c.takeOpen(p.ref)
 		c.settle(p, answer{err: c.gone(NeverStarted)})
 	}
 	return p, nil

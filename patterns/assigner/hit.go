@@ -2,6 +2,7 @@ package assigner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -154,8 +155,9 @@ func (h *Hit) answered(m *wire.Message) bool {
 		return false
 	}
 	p := h.calls[i]
+	a := toAnswer(m)
 	if refusal(m) {
-		h.next = min(h.next, p.seq-1) // the broker did not take it: its seq is free again
+		a.err = h.takeBack(i, a.err)
 	}
 	if i == 0 {
 		h.calls[0] = nil
@@ -164,11 +166,31 @@ func (h *Hit) answered(m *wire.Message) bool {
 		h.calls = append(h.calls[:i], h.calls[i+1:]...)
 	}
 	h.mu.Unlock()
-	h.client.settle(p, toAnswer(m))
+	h.client.settle(p, a)
 	if m.Header.Flags.Has(wire.Last) {
 		h.end(wire.OK, 0, "the hit ended with its last call", nil)
 	}
 	return true
+}
+
+// takeBack frees the seq of a call that the broker has refused. The calls made behind it are on their way already and will be refused
+// for being out of order: their callers are told the first one's reason, and their seqs count no more. It returns the caller's error. The lock is held.
+func (h *Hit) takeBack(i int, err error) error {
+	p := h.calls[i]
+	if p.doomed != nil {
+		return p.doomed
+	}
+	var reason *Error
+	if !errors.As(err, &reason) {
+		return err
+	}
+	h.next = p.seq - 1
+	for _, later := range h.calls[i+1:] {
+		if later.doomed == nil {
+			later.doomed = reason
+		}
+	}
+	return err
 }
 
 func (h *Hit) find(seq uint32) int {

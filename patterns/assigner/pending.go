@@ -29,6 +29,7 @@ type pending struct {
 	oneshot  bool // an open that carries its call
 	progress func(Progress)
 	settled  atomic.Bool
+	doomed   *Error      // the refusal of an earlier call, because of which this one will be refused, too; the hit's
 	got      chan answer // one place: settling never blocks
 }
 

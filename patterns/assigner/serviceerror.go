@@ -3,6 +3,7 @@ package assigner
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -19,10 +20,14 @@ func (e *ServiceError) Error() string { return e.Text }
 
 // answerServiceError answers a call with the service's own error.
 func (s *slot) answerServiceError(seq uint32, err error, last bool) {
-	body := [][]byte{[]byte(err.Error())}
+	body := [][]byte{s.clip(err.Error())}
 	var told *ServiceError
 	if errors.As(err, &told) && told.Why != nil {
-		body = append(body, told.Why)
+		if limit := s.worker.maxBody.Load(); int64(len(body[0])+len(told.Why)) > limit {
+			body[0] = s.clip(fmt.Sprintf("%s (its why-record of %d bytes is left out: the broker takes %d)", body[0], len(told.Why), limit))
+		} else {
+			body = append(body, told.Why)
+		}
 	}
 	s.answer(wire.Header{Type: wire.Error, Status: wire.ServiceError, Seq: seq, Arg: uint32(wire.Finished)}, last, body...)
 }

@@ -181,7 +181,7 @@ func (s *slot) openFailed(ctx actor.Context, err error) {
 	}
 	text := "the session could not be opened: " + err.Error()
 	if s.oneshot {
-		s.end(wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Seq: 1, Arg: uint32(wire.NeverStarted)}, []byte(text))
+		s.end(wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Seq: 1, Arg: uint32(wire.NeverStarted)}, s.clip(text))
 		supervision.Exit(ctx, supervision.Normal{})
 		return
 	}
@@ -202,7 +202,7 @@ func (s *slot) ended(status wire.Status, text string) {
 	if text == "" {
 		s.end(h)
 	} else {
-		s.end(h, []byte(text))
+		s.end(h, s.clip(text))
 	}
 }
 
@@ -259,7 +259,7 @@ func (s *slot) send(h wire.Header, body ...[]byte) {
 }
 
 func (s *slot) answerError(seq uint32, status wire.Status, o wire.Outcome, text string, last bool) {
-	s.answer(wire.Header{Type: wire.Error, Status: status, Seq: seq, Arg: uint32(o)}, last, []byte(text))
+	s.answer(wire.Header{Type: wire.Error, Status: status, Seq: seq, Arg: uint32(o)}, last, s.clip(text))
 }
 
 // answer answers a call; with last it ends the hit.
@@ -278,7 +278,7 @@ func (s *slot) progress(seq uint32, done float64, note string) {
 		s.send(h)
 		return
 	}
-	s.send(h, []byte(note))
+	s.send(h, s.clip(note))
 }
 
 // crash is a panic of the service's code.

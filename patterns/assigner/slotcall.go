@@ -47,12 +47,7 @@ func (s *slot) serve(m *wire.Message, seq uint32, last bool, run *callContext) e
 	switch {
 	case err == nil:
 		s.leave(run)
-		h := wire.Header{Type: wire.Reply, Seq: seq}
-		if c.more == nil {
-			s.answer(h, last, reply)
-		} else {
-			s.answer(h, last, append([][]byte{reply}, c.more...)...)
-		}
+		s.reply(seq, last, reply, c.more)
 	case errors.As(err, &crashed), errors.Is(err, ErrPanicked):
 		s.leave(run)
 		s.answerError(seq, wire.Panicked, wire.Unknown, "the service crashed: "+err.Error()+": its session is lost, open another hit", last)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -98,6 +99,8 @@ type Worker struct {
 	closing     sync.Once
 	closed      chan struct{}
 	err         error
+
+	maxBody atomic.Int64 // the broker's
 
 	mu       sync.Mutex
 	slots    map[uint64]*slot // hits of the present connection, by handle
@@ -286,6 +289,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	leaving := w.leaving
 	w.mu.Unlock()
 	w.registered = true
+	w.maxBody.Store(info.MaxBody)
 	w.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
 	if leaving {
