@@ -33,6 +33,7 @@ type world struct {
 	heard  chan any // what the keeper was told: copies of messages, *wire.PeerGone
 	served chan error
 	stop   func()
+	over   bool
 	// act is what the keeper does besides, on the loop.
 	act func(m any)
 }
@@ -78,17 +79,27 @@ func emptyWorld(t *testing.T, cfg Config) *world {
 		defer cancel()
 		require.NoError(t, w.loop.Close(within))
 	}
-	t.Cleanup(func() {
-		w.stop()
-		w.system.Shutdown()
-		ended := make(chan error, 1)
-		go func() { ended <- ctx.Term() }()
-		require.NoError(t, receive(w, ended, "the context's end"))
-	})
+	t.Cleanup(w.end)
 	return w
 }
 
+// end ends loop, actors and context; nothing is left open then. The sockets at the other end must be closed.
+func (w *world) end() {
+	w.Helper()
+	if w.over {
+		return
+	}
+	w.over = true
+	w.stop()
+	w.system.Shutdown()
+	ended := make(chan error, 1)
+	go func() { ended <- w.ctx.Term() }()
+	require.NoError(w, receive(w, ended, "the context's end"))
+}
+
+// serve runs the loop, and returns when it does.
 func (w *world) serve() {
+	defer w.onLoop(func() {})
 	go func() { w.served <- w.loop.Serve(context.Background()) }()
 	stop := w.stop
 	w.stop = func() {
