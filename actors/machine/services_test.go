@@ -77,5 +77,8 @@ func TestAServiceIsKnownWhenItsWorkersHaveLeft(t *testing.T) {
 	s.worker("w", 1).vanish()
 	c.open(1)
 	c.silent()
+	c.openFor(2, 0, 500)
+	s.tick(time.Second)
+	require.Equal(t, uint64(2), c.expectError(wire.Expired, wire.NeverStarted, `no worker offers the service "echo" any more`, "1 more hits wait", "start one").Header.Hit)
 	s.worker("w", 1).expect(wire.Begin)
 }

@@ -177,12 +177,30 @@ func TestByeOfAWorker(t *testing.T) {
 	h.worker(wire.Header{Type: wire.Ended})
 	c.expect(wire.Closed)
 	w.silent() // its free slot is nobody's
+	require.Equal(t, 1, s.broker.Inventory().Queued)
 	require.Zero(t, s.workerRow(t).Used)
 	w.vanish()
 	require.Zero(t, s.broker.Status(s.now).Totals.Lost, "who has left is not lost")
 
 	next := s.worker("w", 1)
 	next.expect(wire.Begin)
+}
+
+// The broker has given out a slot when it hears BYE: the hit goes on like any other.
+func TestABeginThatCrossesBye(t *testing.T) {
+	quote(t, "A BEGIN that crosses its BYE is served as well.")
+	s := newTheatre(t, config())
+	c, w := s.client(), s.worker("w", 1)
+	c.whisper(wire.Header{Type: wire.Open, Flags: wire.Ref, Hit: 1}, "echo", "")
+	w.whisper(wire.Header{Type: wire.Bye})
+	s.run()
+	m := w.expect(wire.Begin)
+	h := &session{c, w, m.Header.Hit, m.Header.Epoch, 1}
+	h.worker(wire.Header{Type: wire.Opened})
+	c.expect(wire.Opened)
+	h.call(1, 0)
+	w.expect(wire.Call)
+	require.Equal(t, "leaving", s.workerRow(t).State)
 }
 
 func (s *theatre) workerRow(t *testing.T) machine.WorkerRow {
