@@ -574,6 +574,8 @@ class Worker(_Link):
         hit = self._hits.get(head.hit)
         if hit and hit.epoch == head.epoch:
             hit.inbox.put(None)
+        else:  # so that the broker does not count its slot as taken for ever
+            self._send(Head(ENDED, status=STATUS.index("unknown-hit"), hit=head.hit, epoch=head.epoch))
 
     def _say(self, hit: _Served, head: Head, frames: tuple[bytes, ...]) -> None:
         """Sends what a hit has to say. Its last word frees the slot."""

@@ -338,7 +338,7 @@ func (s *workerSide) message(m *wire.Message) {
 			sl.cancel(m.Header.Seq, m.At)
 		}
 	case wire.End:
-		h := wire.Header{Type: wire.Ended, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
+		h := wire.Header{Type: wire.Ended, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 		_ = w.link.ep.Sender().Send(&h)
 	case wire.Call:
 		h := wire.Header{Type: wire.Error, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
