@@ -17,8 +17,9 @@ func TestBytesHaveLeases(t *testing.T) {
 		var kept, retained []byte
 		var lease, copied *wire.Message
 		w.onLoop(func() {
-			w.act = func(m any) {
-				switch m := m.(*wire.Message); string(m.Body[0][:4]) {
+			w.act = func(told any) {
+				m, _ := told.(*wire.Message)
+				switch string(m.Body[0][:4]) {
 				case "kept":
 					kept = m.Body[0]
 				case "held":
@@ -112,7 +113,12 @@ func TestLeaseBeyondTheEnd(t *testing.T) {
 	w := newWorld(t, Config{}, "tcp://127.0.0.1:0", true)
 	p := w.join(0)
 	var held *wire.Message
-	w.onLoop(func() { w.act = func(m any) { held = m.(*wire.Message); held.Retain() } })
+	w.onLoop(func() {
+		w.act = func(m any) {
+			held, _ = m.(*wire.Message)
+			held.Retain()
+		}
+	})
 	p.say(wire.Header{Type: wire.Call}, []byte("held"))
 	w.message(wire.Call)
 	w.stop()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
@@ -75,8 +76,10 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 	if len(l.eps) == 200 {
 		return nil, errors.New("bridge: a loop has at most 200 endpoints: bind several addresses to one instead")
 	}
-	ep := &Endpoint{loop: l, number: len(l.eps) + 1, cfg: cfg, keeper: cfg.Keeper,
-		byID: make(map[string]*peer), byFD: make(map[int]*peer), open: make(map[int]bool)}
+	ep := &Endpoint{
+		loop: l, number: len(l.eps) + 1, cfg: cfg, keeper: cfg.Keeper,
+		byID: make(map[string]*peer), byFD: make(map[int]*peer), open: make(map[int]bool),
+	}
 	for _, t := range cfg.Accept {
 		ep.accept[t] = true
 	}
@@ -96,8 +99,10 @@ func (ep *Endpoint) start(pause time.Duration) error {
 	c := ep.loop.cfg
 	// The window bounds what waits for a peer in bytes. By count nothing may be refused before that: libzmq notices only every half of the
 	// limit that messages have left.
-	cfg := zmqsock.Config{Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody) + 4096, PerFrame: c.PerFrame,
-		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: 2*int(c.Window/wire.HeaderSize) + 1000}
+	cfg := zmqsock.Config{
+		Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody) + 4096, PerFrame: c.PerFrame,
+		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: 2*int(c.Window/wire.HeaderSize) + 1000,
+	}
 	if ep.cfg.Connect != "" {
 		// What waits towards a broker is bounded by the callers that wait for answers; a count would refuse some of them at random.
 		cfg.Kind, cfg.SendHWM = zmqsock.Dealer, 0

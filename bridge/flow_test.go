@@ -12,8 +12,9 @@ import (
 const small = minWindow // the smallest window there is
 
 // fill sends replies of a size to a peer, one per hit in turn, until one is refused. It returns how many were taken, and their bytes.
-func (w *world) fill(p *party, size int, hits uint64) (taken int, sum int64, err error) {
+func (w *world) fill(p *party, size int, hits uint64) (taken int, sum int64) {
 	w.Helper()
+	var err error
 	w.onLoop(func() {
 		for err == nil && taken < 100_000 {
 			body := filled(size, 'r')
@@ -27,7 +28,7 @@ func (w *world) fill(p *party, size int, hits uint64) (taken int, sum int64, err
 		}
 	})
 	require.ErrorIs(w, err, wire.ErrPeerSlow)
-	return taken, sum, err
+	return taken, sum
 }
 
 // A peer that never reads costs at most two windows; then its senders are told, and it is hung up on. Nobody else notices.
@@ -37,7 +38,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 			perPath(t, func(t *testing.T, cfg Config) {
 				w := newWorld(t, cfg, at, true)
 				slow, brisk := w.join(small), w.join(small)
-				_, sum, _ := w.fill(slow, 1000, 3)
+				_, sum := w.fill(slow, 1000, 3)
 				require.LessOrEqual(t, sum, int64(2*small+1000+wire.HeaderSize))
 				require.GreaterOrEqual(t, sum, int64(2*small-2*(1000+wire.HeaderSize)))
 				g := w.gone(slow.ref, "window")
@@ -64,7 +65,7 @@ func TestPeerThatReadsAtLast(t *testing.T) {
 		w := newWorld(t, cfg, "tcp://127.0.0.1:0", false)
 		p := w.join(small)
 		const hits, size = 5, 700
-		taken, _, _ := w.fill(p, size, hits)
+		taken, _ := w.fill(p, size, hits)
 		require.Zero(t, w.loop.Stats().HungUp.Load())
 		require.Positive(t, w.loop.Stats().Waiting.Load())
 		r := receiver{size: small, received: p.sofar}
@@ -128,7 +129,7 @@ func TestForwardedBytesWait(t *testing.T) {
 		slow, source := w.join(small), w.join(0)
 		w.onLoop(func() {
 			w.act = func(m any) {
-				if m := m.(*wire.Message); m.Header.Type == wire.Call {
+				if m, ok := m.(*wire.Message); ok && m.Header.Type == wire.Call {
 					require.NoError(t, w.loop.Outbox().Forward(slow.ref, wire.Header{Type: wire.Reply, Hit: m.Header.Hit}, m))
 				}
 			}
@@ -192,7 +193,7 @@ func TestBytesBeforeWelcomeDoNotCount(t *testing.T) {
 	p := w.dial()
 	w.onLoop(func() {
 		w.act = func(m any) {
-			if m := m.(*wire.Message); string(m.Frame(0)) == `{"name":"first"}` {
+			if m, ok := m.(*wire.Message); ok && string(m.Frame(0)) == `{"name":"first"}` {
 				require.NoError(t, w.loop.Outbox().Send(m.From, wire.Header{Type: wire.Error}, filled(3000, 'e')))
 			}
 		}
@@ -213,14 +214,12 @@ func TestGuestGivesCredit(t *testing.T) {
 			return wire.NewMessage(h, body...).Size
 		}
 		say(wire.Header{Type: wire.Error, Status: wire.Draining}, filled(9000, 'e')) // before WELCOME: not counted
-		limit := uint64(small)
-		for _, incarnation := range []string{"one", "two"} { // credit is void when the broker is another one
+		for _, incarnation := range []string{"one", "two"} {                         // credit is void when the broker is another one
 			welcome := wire.JSON(wire.WelcomeInfo{Incarnation: incarnation, Window: small})
 			sent := uint64(say(wire.Header{Type: wire.Welcome}, welcome))
 			say(wire.Header{Type: wire.Welcome}, welcome) // said again by the same one: counting goes on
 			sent += uint64(wire.HeaderSize + len(welcome))
-			limit = small
-			credits := 0
+			limit, credits := uint64(small), 0
 			for range 100 {
 				for limit < sent+1032 {
 					got := broker.take()

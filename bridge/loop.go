@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
@@ -56,8 +57,10 @@ func New(cfg Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration, cfg.System.ProcessRegistry.Get),
-		poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &Loop{
+		cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration, cfg.System.ProcessRegistry.Get),
+		poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	if l.ctx == nil {
 		if l.ctx, err = acquireContext(); err != nil {
 			_ = wake.Close()

@@ -232,22 +232,22 @@ func TestHangUp(t *testing.T) {
 func TestAttach(t *testing.T) {
 	w := newWorld(t, Config{}, "tcp://127.0.0.1:0", true)
 	p := w.join(0)
-	heard := make(chan any, 10)
-	var own = w.spawn(func(c actor.Context) {
+	types, losses := make(chan wire.Type, 10), make(chan *wire.PeerGone, 10)
+	own := w.spawn(func(c actor.Context) {
 		switch m := c.Message().(type) {
 		case *wire.Message:
-			heard <- m.Header.Type
+			types <- m.Header.Type
 		case *wire.PeerGone:
-			heard <- *m
+			losses <- m
 		}
 	})
 	w.onLoop(func() { w.loop.Attach(p.ref, own) })
 	p.say(wire.Header{Type: wire.Open}, []byte("s"), nil)
-	require.Equal(t, wire.Open, receive(w, heard, "OPEN"))
+	require.Equal(t, wire.Open, receive(w, types, "OPEN"))
 	p.close()
-	require.Equal(t, "disconnected", receive(w, heard, "the loss").(wire.PeerGone).Detector)
+	require.Equal(t, "disconnected", receive(w, losses, "the loss").Detector)
 	w.onLoop(func() { w.loop.Attach(p.ref, own) })
-	g := receive(w, heard, "the loss, again").(wire.PeerGone)
+	g := receive(w, losses, "the loss, again")
 	require.Equal(t, []any{p.ref, "closed"}, []any{g.Peer, g.Detector})
 	require.Empty(t, w.heard, "the keeper hears nothing more")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
@@ -98,14 +99,12 @@ func (ep *Endpoint) forget(p *peer) {
 	ep.loop.stats.Peers.Add(-1)
 }
 
-// unclaim forgets a peer's connection, and returns it.
-func (ep *Endpoint) unclaim(p *peer) zmqsock.Conn {
-	conn := p.conn
-	if conn.Known() && ep.byFD[conn.FD] == p {
-		delete(ep.byFD, conn.FD)
+// unclaim forgets a peer's connection.
+func (ep *Endpoint) unclaim(p *peer) {
+	if p.conn.Known() && ep.byFD[p.conn.FD] == p {
+		delete(ep.byFD, p.conn.FD)
 	}
 	p.conn = zmqsock.Conn{}
-	return conn
 }
 
 // lose forgets a peer and tells its PID.

@@ -200,8 +200,10 @@ func (ep *Endpoint) refuse(id []byte, m *wire.Message, err error) {
 	if m.Header.Type == wire.Error {
 		return
 	}
-	h := wire.Header{Type: wire.Error, Flags: m.Header.Flags & wire.Ref, Status: bad.Status,
-		Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
+	h := wire.Header{
+		Type: wire.Error, Flags: m.Header.Flags & wire.Ref, Status: bad.Status,
+		Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted),
+	}
 	if m.Header.Type == wire.Open {
 		h.Flags |= m.Header.Flags & wire.Last
 	}

@@ -62,7 +62,7 @@ func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].index, h[j].
 
 // Push is heap.Interface's.
 func (h *timers) Push(x any) {
-	t := x.(*Timer)
+	t, _ := x.(*Timer)
 	t.index = len(*h)
 	*h = append(*h, t)
 }

@@ -33,7 +33,7 @@ func TestTimersAreInOrder(t *testing.T) {
 		}
 		last := time.Duration(-1)
 		for len(l.timers) > 0 {
-			x := heap.Pop(&l.timers).(*Timer)
+			x, _ := heap.Pop(&l.timers).(*Timer)
 			require.Equal(t, armed[x], x.at)
 			require.GreaterOrEqual(t, x.at, last)
 			require.Equal(t, -1, x.index)

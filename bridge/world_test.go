@@ -38,8 +38,10 @@ type world struct {
 	act func(m any)
 }
 
-var allTypes = []wire.Type{wire.Hello, wire.Ready, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Error,
-	wire.Opened, wire.Reply, wire.Working, wire.Ended, wire.Welcome, wire.Closed, wire.Begin, wire.End}
+var allTypes = []wire.Type{
+	wire.Hello, wire.Ready, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Error,
+	wire.Opened, wire.Reply, wire.Working, wire.Ended, wire.Welcome, wire.Closed, wire.Begin, wire.End,
+}
 
 // toBroker are the types that a ROUTER of the tests takes.
 var toBroker = []wire.Type{wire.Hello, wire.Ready, wire.Open, wire.Call, wire.Cancel, wire.Ping, wire.Pong, wire.Credit, wire.Reply, wire.Error}
@@ -75,7 +77,7 @@ func emptyWorld(t *testing.T, cfg Config) *world {
 	require.NoError(t, err)
 	w.keeper = w.spawn(w.keep)
 	w.stop = func() {
-		within, cancel := context.WithTimeout(context.Background(), patience)
+		within, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // t.Context() is over in a clean-up
 		defer cancel()
 		require.NoError(t, w.loop.Close(within))
 	}
@@ -253,7 +255,7 @@ func (w *world) party(cfg zmqsock.Config) *party {
 	p.wake, err = zmqsock.NewWake()
 	require.NoError(w, err)
 	p.poll = zmqsock.NewPoller(p.wake)
-	p.poll.Set([]*zmqsock.Socket{s})
+	require.NoError(w, p.poll.Set([]*zmqsock.Socket{s}))
 	w.Cleanup(p.close)
 	return p
 }

@@ -111,11 +111,10 @@ func (s *Socket) vacate() {
 
 // vacantPort reports whether a listener could have the address. Nobody else is kept from it: a socket that does not listen is in nobody's way.
 func vacantPort(at netip.AddrPort) bool {
-	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(at.Port())})
+	family := unix.AF_INET6
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 	if at.Addr().Is4() {
-		sa.(*unix.SockaddrInet4).Addr = at.Addr().As4()
-	} else {
-		family, sa = unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -92,7 +92,9 @@ func Local(ep string) bool {
 
 // cause turns the binding's error numbers into syscall.Errno where they are the system's.
 func cause(err error) error {
-	if e, ok := err.(zmq.Errno); ok && e < zmq.Errno(156384712) {
+	const ownErrnos = zmq.Errno(156384712) // ZMQ_HAUSNUMERO: libzmq's own begin here
+	var e zmq.Errno
+	if errors.As(err, &e) && e < ownErrnos {
 		return syscall.Errno(e)
 	}
 	return err

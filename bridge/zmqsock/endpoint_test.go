@@ -22,7 +22,9 @@ func addressOf(t *testing.T, fd int) string {
 	t.Helper()
 	name, err := unix.Getsockname(fd)
 	require.NoError(t, err)
-	return fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+	in4, ok := name.(*unix.SockaddrInet4)
+	require.True(t, ok)
+	return fmt.Sprintf("127.0.0.1:%d", in4.Port)
 }
 
 func TestEndpointsWithAMistake(t *testing.T) {
@@ -67,8 +69,10 @@ func TestEndpointsWithAMistake(t *testing.T) {
 }
 
 func TestEndpointsWithoutAMistake(t *testing.T) {
-	for _, ep := range []string{"tcp://127.0.0.1:5700", "tcp://127.0.0.1:*", "tcp://localhost:0", "tcp://[::1]:65535", "tcp://eth0:1",
-		"ipc://@abstract", "ipc://*", "ipc://" + strings.Repeat("x", 107), "inproc://a"} {
+	for _, ep := range []string{
+		"tcp://127.0.0.1:5700", "tcp://127.0.0.1:*", "tcp://localhost:0", "tcp://[::1]:65535", "tcp://eth0:1",
+		"ipc://@abstract", "ipc://*", "ipc://" + strings.Repeat("x", 107), "inproc://a",
+	} {
 		require.NoError(t, CheckEndpoint("bind", ep))
 	}
 }

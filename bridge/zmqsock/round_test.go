@@ -24,8 +24,12 @@ func frames(n int) message {
 // shapes are the messages that must survive a round trip as they are: at most 63 frames, since the routing id is one, too.
 func shapes() []message {
 	all := []message{
-		{{}}, {{}, {}, {}}, {[]byte("a"), {}, []byte("b")}, {{}, []byte("b")},
-		{filled(1<<20, 'm')}, {[]byte("head"), filled(1<<20, 'm'), {}, filled(3<<20, 'n')},
+		{{}},
+		{{}, {}, {}},
+		{[]byte("a"), {}, []byte("b")},
+		{{}, []byte("b")},
+		{filled(1<<20, 'm')},
+		{[]byte("head"), filled(1<<20, 'm'), {}, filled(3<<20, 'n')},
 	}
 	for n := 1; n <= 63; n++ {
 		all = append(all, frames(n))
