@@ -52,7 +52,7 @@ func newStage(t *testing.T, perFrame bool, keep func(s *stage, c actor.Context))
 	_, err = s.loop.Open(bridge.EndpointConfig{Bind: []string{at}, Keeper: keeper, Accept: []wire.Type{wire.Hello, wire.Call}})
 	require.NoError(t, err)
 	served := make(chan error, 1)
-	go func() { served <- s.loop.Serve(context.Background()) }()
+	go func() { served <- s.loop.Serve(t.Context()) }()
 	s.peer, err = ctx.Open(zmqsock.Config{Kind: zmqsock.Dealer, PerFrame: perFrame})
 	require.NoError(t, err)
 	require.NoError(t, s.peer.Connect(at))
@@ -179,7 +179,7 @@ func TestThroughAnotherGoroutine(t *testing.T) {
 	each(t, func(t *testing.T, perFrame bool) {
 		d := host.Goroutine(4)
 		defer func() {
-			within, cancel := context.WithTimeout(context.Background(), patience)
+			within, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			require.NoError(t, d.Wait(within))
 		}()
