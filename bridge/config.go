@@ -26,7 +26,8 @@ type Config struct {
 	Spin int
 	// Busy reports that answers are expected soon; nil: never. It is called on the loop.
 	Busy func() bool
-	// MaxBody is the most bytes of all frames after the header together; default 32 MiB.
+	// MaxBody is the most bytes of all frames after the header together; default 32 MiB. What is larger is refused; whoever sends a single
+	// frame of more than twice as much is disconnected.
 	MaxBody int
 	// Window is the most bytes sent to a peer beyond what it has acknowledged; default 4 MiB. A peer may ask for less.
 	Window int64

@@ -136,11 +136,26 @@ func TestNonsenseIsAnsweredInItsOwnWords(t *testing.T) {
 			peer.alive()
 			bystander.alive()
 		}
+		peer.raw(header(func([]byte) {}), make([]byte, 2*maxBody))
+		peer.hearError(wire.TooLarge, fmt.Sprint(2*maxBody))
 		require.Empty(t, w.heard, "the keeper has heard of none of it")
 		peer.raw(many(60)...)
 		require.Len(t, w.message(wire.Call).Body, 60)
 		peer.raw(header(func([]byte) {}), make([]byte, maxBody))
 		w.message(wire.Call)
+	})
+}
+
+// A frame that nobody wants in memory ends the connection it came over, and nothing else.
+func TestMonstrousFrameEndsItsConnection(t *testing.T) {
+	perPath(t, func(t *testing.T, cfg Config) {
+		cfg.MaxBody = 5000
+		w := newWorld(t, cfg, "tcp://127.0.0.1:0", true)
+		monster, bystander := w.join(0), w.join(0)
+		monster.raw(header(func([]byte) {}), make([]byte, maxFrame(cfg.MaxBody)+1))
+		w.gone(monster.ref, "disconnected")
+		monster.hungUp()
+		bystander.alive()
 	})
 }
 

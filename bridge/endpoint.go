@@ -100,7 +100,7 @@ func (ep *Endpoint) start(pause time.Duration) error {
 	// The window bounds what waits for a peer in bytes. By count nothing may be refused before that: libzmq notices only every half of the
 	// limit that messages have left.
 	cfg := zmqsock.Config{
-		Kind: zmqsock.Router, MaxMsgSize: int64(c.MaxBody) + 4096, PerFrame: c.PerFrame,
+		Kind: zmqsock.Router, MaxMsgSize: maxFrame(c.MaxBody), PerFrame: c.PerFrame,
 		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: 2*int(c.Window/wire.HeaderSize) + 1000,
 	}
 	if ep.cfg.Connect != "" {
@@ -121,6 +121,10 @@ func (ep *Endpoint) start(pause time.Duration) error {
 	ep.sock = s
 	return nil
 }
+
+// maxFrame is the length of a frame at which libzmq ends the connection, unheard. Up to there what is too large is told so, which costs its memory
+// for a moment; who goes beyond costs no more than that.
+func maxFrame(maxBody int) int64 { return 2*int64(maxBody) + 64<<10 }
 
 // attach binds a ROUTER, or connects a DEALER, now or after a pause.
 func (ep *Endpoint) attach(s *zmqsock.Socket, pause time.Duration) error {
