@@ -31,6 +31,7 @@ type link struct {
 	failed    chan struct{} // closed when the broker refused us for ever
 	fail      sync.Once
 	err       error
+	zero      time.Time // when the loop's clock began
 }
 
 type linkConfig struct {
@@ -95,6 +96,7 @@ func (l *link) populate(ctx context.Context, cfg linkConfig, side peerSide) erro
 	}
 	l.registrar = r
 	return l.onLoop(ctx, func() (err error) {
+		l.zero = time.Now().Add(-l.loop.Now())
 		l.ep, err = l.loop.Open(bridge.EndpointConfig{Connect: cfg.broker, Keeper: l.pid, Accept: cfg.accept})
 		return err
 	})

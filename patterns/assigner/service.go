@@ -23,12 +23,13 @@ type Session interface {
 type Service struct {
 	// Handler serves calls without a session object.
 	Handler Handler
-	// Open makes the session object of a hit, on the hit's thread. An error refuses the hit.
+	// Open makes the session object of a hit, on the hit's thread. An error refuses the hit. The context ends with the hit, or before that when the
+	// opening is cancelled or the worker stops while it is under way: a session may keep it.
 	Open func(ctx context.Context, o *Opening) (Session, error)
 	// Threads says what serves a hit; the default is a thread of its own.
 	Threads Threads
-	// KeepThread keeps a pinned thread for a later hit instead of destroying it; for code whose thread set-up is dear and leaves
-	// nothing of one hit to the next.
+	// KeepThread keeps a pinned thread for a later hit, of any service that keeps threads, instead of destroying it; for code whose thread set-up is
+	// dear and leaves nothing of one hit to the next. After a crash it is destroyed all the same.
 	KeepThread bool
 }
 

@@ -2,6 +2,7 @@ package assigner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
@@ -33,6 +34,7 @@ type slot struct {
 	begun   uint32 // seq of the last call that began
 	open    bool   // the session stands
 	inside  bool   // the service's code runs
+	spoilt  bool   // that code has panicked, or left by runtime.Goexit, which takes the thread along
 	over    bool   // nothing more is served: ENDED, or the last answer, is sent or about to be
 
 	ctx  context.Context // ends with the hit
@@ -49,8 +51,9 @@ type slot struct {
 	// Under the worker's lock:
 	vacated  bool // the slot is free again
 	pid      *actor.PID
-	orphaned bool      // its connection is gone
-	counted  wire.Peer // the later connection whose READY counted it as busy
+	early    []*wire.Message // what came for it before there was a pid
+	orphaned bool            // its connection is gone
+	counted  wire.Peer       // the later connection whose READY counted it as busy
 }
 
 // beginning is the first message of a slot's actor.
@@ -155,12 +158,17 @@ func (s *slot) begin(ctx actor.Context, m *wire.Message) {
 	if opts, err := wire.ParseOptions(m.Frame(1)); err == nil {
 		o.Session = opts.Session
 	}
+	run := s.opening(m)
 	err := s.protect(func() (err error) {
-		s.session, err = s.service.open(s.ctx, o)
+		if s.session, err = s.service.open(run, o); err == nil && s.session == nil {
+			err = errors.New("Service.Open returned neither a session nor an error")
+		}
 		return err
 	})
+	stopped := run.Err()
+	s.opened()
 	if err != nil {
-		s.openFailed(ctx, err)
+		s.openFailed(ctx, err, stopped)
 		return
 	}
 	s.open = true
@@ -174,10 +182,13 @@ func (s *slot) begin(ctx actor.Context, m *wire.Message) {
 	}
 }
 
-func (s *slot) openFailed(ctx actor.Context, err error) {
+// openFailed ends a hit whose session was not opened; stopped says whether it was asked to give up.
+func (s *slot) openFailed(ctx actor.Context, err, stopped error) {
 	status := wire.ServiceError
 	if _, crashed := err.(*crash); crashed {
 		status = wire.Panicked
+	} else if stopped != nil && errors.Is(err, stopped) {
+		status = wire.Cancelled
 	}
 	text := "the session could not be opened: " + err.Error()
 	if s.oneshot {
@@ -244,8 +255,11 @@ func (s *slot) stopping() {
 		run.cancel(context.Canceled)
 	}
 	const text = "the service's code ended its goroutine: its session is lost, open another hit"
-	if seq != 0 || s.oneshot {
-		s.answerError(max(seq, 1), wire.Panicked, wire.Unknown, text, final || s.oneshot)
+	switch {
+	case seq != 0:
+		s.answerError(seq, wire.Panicked, wire.Unknown, text, final)
+	case s.oneshot: // while it was opened
+		s.answerError(1, wire.Panicked, wire.NeverStarted, text, true)
 	}
 	if !s.over {
 		s.ended(wire.Panicked, text)
@@ -273,6 +287,9 @@ func (s *slot) answer(h wire.Header, last bool, body ...[]byte) {
 }
 
 func (s *slot) progress(seq uint32, done float64, note string) {
+	if math.IsNaN(done) {
+		done = 0
+	}
 	h := wire.Header{Type: wire.Working, Seq: seq, Arg: uint32(math.Round(min(max(done, 0), 1) * 10000))}
 	if note == "" {
 		s.send(h)
@@ -294,6 +311,7 @@ func (c *crash) Error() string { return fmt.Sprint("panic: ", c.value) }
 func (s *slot) protect(fn func() error) (err error) {
 	s.inside = true
 	defer func() {
+		s.spoilt = s.spoilt || s.inside
 		if v := recover(); v != nil {
 			c := &crash{v, debug.Stack()}
 			s.worker.link.logger.Error("a service crashed", "service", s.name, "hit", strconv.FormatUint(s.handle, 16), "panic", v, "stack", string(c.stack))

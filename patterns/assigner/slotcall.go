@@ -17,8 +17,7 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 	seq, last := m.Header.Seq, m.Header.Flags.Has(wire.Last)
 	run := &callContext{parent: s.ctx}
 	if ms := m.Header.Arg; ms > 0 {
-		waited := s.worker.link.loop.Now() - m.At
-		run.deadline = time.Now().Add(time.Duration(ms)*time.Millisecond - waited)
+		run.deadline = s.worker.link.zero.Add(m.At + time.Duration(ms)*time.Millisecond)
 	}
 	var reason supervision.Reason = supervision.Normal{}
 	switch {
@@ -85,6 +84,26 @@ func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool)
 		return
 	}
 	s.answerServiceError(seq, err, last)
+}
+
+// opening makes the opening of the session what a cancellation stops. The context has no deadline: a session may keep it.
+func (s *slot) opening(m *wire.Message) *callContext {
+	run := &callContext{parent: s.ctx}
+	s.mu.Lock()
+	s.current = run
+	late := m.At <= s.until
+	s.mu.Unlock()
+	if late {
+		run.cancel(context.Canceled)
+	}
+	return run
+}
+
+// opened ends what opening began; the context lives on.
+func (s *slot) opened() {
+	s.mu.Lock()
+	s.current = nil
+	s.mu.Unlock()
 }
 
 // admit makes the call the running one; false: it was cancelled before.

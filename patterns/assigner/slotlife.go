@@ -18,6 +18,27 @@ func (w *Worker) bind(s *slot, pid *actor.PID) {
 	} else if s.orphaned {
 		w.link.system.Root.Send(pid, &orphanage{})
 	}
+	for _, m := range s.early {
+		w.link.system.Root.Send(pid, m)
+	}
+	s.early = nil
+}
+
+// forward hands a message to the slot that serves its hit, if there is one: a broker may say END right behind BEGIN, before the slot is
+// bound. It runs on the loop.
+func (w *Worker) forward(m *wire.Message) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.slots[m.Header.Hit]
+	switch {
+	case s == nil || s.epoch != m.Header.Epoch:
+		return false
+	case s.pid == nil:
+		s.early = append(s.early, m.Copy())
+	default:
+		w.link.system.Root.Send(s.pid, m.Copy())
+	}
+	return true
 }
 
 // disown takes the hits of a connection that is gone, which are orphans from here on. It runs on the loop.
@@ -79,7 +100,7 @@ func (w *Worker) release(s *slot) {
 	w.vacate(s)
 	w.link.loop.Do(func() { w.unbind(s) })
 	if s.thread != nil {
-		w.threads.give(s.thread, s.service.KeepThread)
+		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt)
 	}
 }
 

@@ -273,6 +273,9 @@ func (s *workerSide) greet() {
 	machine, _ := os.Hostname()
 	w.mu.Lock()
 	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
+	if w.leaving {
+		return // it would be given hits
+	}
 	w.peer = w.link.ep.Broker()
 	for o := range w.orphans {
 		o.counted = w.peer
@@ -338,6 +341,9 @@ func (s *workerSide) message(m *wire.Message) {
 			sl.cancel(m.Header.Seq, m.At)
 		}
 	case wire.End:
+		if w.forward(m) {
+			return
+		}
 		h := wire.Header{Type: wire.Ended, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 		_ = w.link.ep.Sender().Send(&h)
 	case wire.Call:
@@ -348,7 +354,7 @@ func (s *workerSide) message(m *wire.Message) {
 	}
 }
 
-// sessionExited runs when a session's actor ended, in whatever way: its slot is free.
+// sessionExited tells of the sessions that did not end in time; the slots of others are free already.
 func (w *Worker) sessionExited(e supervision.Exited) {
 	if abandoned, ok := e.Reason.(supervision.Abandoned); ok {
 		w.link.logger.Error("a session did not end and is left behind on its thread", "session", e.ID, "after", abandoned.After)
