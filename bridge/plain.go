@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
@@ -58,9 +59,10 @@ type Plain struct {
 
 	// The loop's alone.
 	byFD   map[int]*plainPeer
-	fds    map[int]uint8
-	ending []*plainPeer // their connections are lost, their last words perhaps not read yet
-	rounds int          // batches since the first of them
+	fds    map[int]uint8 // what is known of descriptors
+	recent []int         // closed since the socket was found empty
+	ending []*plainPeer  // their connections are lost, their last words perhaps not read yet
+	rounds int           // batches since the first of them
 	events []zmqsock.Event
 	back   *zmqsock.Out // being sent
 	spare  []letter

@@ -1,10 +1,8 @@
 package bridge
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
@@ -15,11 +13,13 @@ type plainPeer struct {
 	pid      *actor.PID
 
 	// The loop's alone.
-	fd     int // descriptor of its connection, -1 where libzmq tells none (inproc)
-	conn   zmqsock.Conn
-	ending bool // its connection is lost
-	seized bool // it has taken the identity from a living connection
-	reused bool // and its descriptor is another connection's by now
+	fd     int          // descriptor of its connection, -1 where libzmq tells none (inproc)
+	conn   zmqsock.Conn // the connection itself, unknown while unsure
+	unsure bool         // the descriptor may have been another's already when its first message was read: it is probed
+	seized bool         // it has taken the identity from a living connection
+	ending bool         // its connection is lost, its last words perhaps not read yet
+	reused bool         // ending, and its descriptor is another connection's by now
+	heir   bool         // reused, and something was heard that may be of its next incarnation
 	why    loss
 
 	// Under the endpoint's mutex.
@@ -28,12 +28,6 @@ type plainPeer struct {
 	queued   int  // messages in out
 	sent     bool // since the last probe
 }
-
-// What is known of a descriptor until it is the next connection's.
-const (
-	fdClosed  = 1 << iota // its connection is closed
-	fdIgnored             // its peer was given up before
-)
 
 // loss is why a peer is given up.
 type loss struct {
@@ -70,23 +64,28 @@ func (p *Plain) alive(pid *actor.PID) bool {
 
 // meet returns the peer that a message came from, a new one if need be. It is nil for a connection that was given up.
 func (p *Plain) meet(id []byte, fd int) *plainPeer {
-	if p.fds[fd]&fdIgnored != 0 {
+	state := p.fds[fd]
+	if state&fdIgnored != 0 {
 		p.stats.Ignored.Add(1)
 		return nil
 	}
-	if owner := p.byFD[fd]; owner != nil {
-		// Last words come under an id of libzmq's own where a newer connection has taken the identity meanwhile.
-		if owner.identity == string(id) || owner.ending && id[0] == 0 {
-			return owner
+	doubt := state&fdDoubt != 0
+	owner, old := p.byFD[fd], p.peers[string(id)]
+	switch {
+	case old != nil && old.fd == fd && (old == owner || old.unsure || fd < 0):
+		if old.unsure && !doubt {
+			p.claim(old)
 		}
-		p.lose(owner, loss{actor.TerminatedReason_AddressTerminated, "disconnected", fmt.Sprintf("descriptor %d belongs to another peer now", fd)})
-	}
-	old := p.peers[string(id)]
-	if old != nil && fd < 0 && old.fd < 0 {
 		return old
+	case old != nil && old.fd == fd && old.reused:
+		old.heir = true
+		return old
+	case owner != nil && owner.ending && id[0] == 0:
+		// Last words come under an id of libzmq's own where a newer connection has taken the identity meanwhile.
+		return owner
 	}
 	seized := old != nil && p.supersede(old)
-	peer := p.admit(id, fd)
+	peer := p.admit(id, fd, doubt)
 	peer.seized = seized
 	return peer
 }
@@ -110,24 +109,10 @@ func (p *Plain) supersede(old *plainPeer) bool {
 	return true
 }
 
-// ignore makes what a lost peer's connection still says go unheard.
-func (p *Plain) ignore(old *plainPeer) {
-	if old.fd >= 0 && !old.reused {
-		p.fds[old.fd] |= fdIgnored
-	}
-}
-
-// cut ends the connection of a lost peer.
-func (p *Plain) cut(old *plainPeer) {
-	if err := old.conn.Hangup(); err != nil && old.conn.Known() && !errors.Is(err, zmqsock.ErrOtherConn) {
-		p.loop.cfg.Logger.Warn("cannot hang up", "identity", old.identity, "error", err)
-	}
-}
-
 // admit makes an identity reachable.
-func (p *Plain) admit(id []byte, fd int) *plainPeer {
+func (p *Plain) admit(id []byte, fd int, unsure bool) *plainPeer {
 	identity := string(id)
-	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd}
+	peer := &plainPeer{identity: identity, id: []byte(identity), pid: p.PID(identity), fd: fd, unsure: unsure}
 	p.mu.Lock()
 	p.peers[identity] = peer
 	p.mu.Unlock()
@@ -138,25 +123,14 @@ func (p *Plain) admit(id []byte, fd int) *plainPeer {
 	if p.cfg.Keeper != nil {
 		p.system.Root.Send(p.cfg.Keeper, &PeerJoined{peer.pid, identity})
 	}
-	p.identify(peer)
+	switch {
+	case fd < 0:
+	case !unsure:
+		p.claim(peer)
+	case p.byFD[fd] == nil:
+		p.byFD[fd] = peer
+	}
 	return peer
-}
-
-// identify notes which connection a peer speaks on. libzmq reports the end of a connection before it closes the descriptor, so one that has not
-// ended afterwards was still open.
-func (p *Plain) identify(peer *plainPeer) {
-	if peer.fd < 0 {
-		return
-	}
-	p.byFD[peer.fd] = peer
-	conn := zmqsock.Identify(peer.fd)
-	p.hear()
-	if p.fds[peer.fd]&fdClosed != 0 {
-		p.giveUp(peer, "disconnected", "its connection was closed before what it said was read")
-	}
-	if !peer.ending && !peer.reused {
-		peer.conn = conn
-	}
 }
 
 // lose makes an identity unreachable, and tells who watches it or waits for its answer.
@@ -193,59 +167,6 @@ func (p *Plain) lose(peer *plainPeer, why loss) {
 	}
 }
 
-// hear takes in what happened to connections and returns how many were lost. Their peers are given up after what they said last was read.
-func (p *Plain) hear() int {
-	p.events = p.sock.Events(p.events[:0])
-	n := 0
-	for _, e := range p.events {
-		switch e.Kind {
-		case zmqsock.Connected:
-			delete(p.fds, e.FD)
-			if old := p.byFD[e.FD]; old != nil {
-				old.reused = true
-				delete(p.byFD, e.FD)
-			}
-		case zmqsock.Disconnected:
-			n++
-			p.fds[e.FD] |= fdClosed
-			if peer := p.byFD[e.FD]; peer != nil {
-				p.giveUp(peer, "disconnected", fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
-			}
-		}
-	}
-	return n
-}
-
-// giveUp marks a peer as lost.
-func (p *Plain) giveUp(peer *plainPeer, detector, detail string) {
-	if peer.ending {
-		return
-	}
-	peer.ending, peer.why = true, loss{actor.TerminatedReason_AddressTerminated, detector, detail}
-	p.ending = append(p.ending, peer)
-}
-
-// maxLastWords bounds how many batches are read before a lost peer is given up although the socket is not yet empty.
-const maxLastWords = 64
-
-// bury gives up the peers whose last words were read: all that was there when they were lost has been received.
-func (p *Plain) bury(received int) {
-	if len(p.ending) == 0 {
-		return
-	}
-	if p.rounds++; received > 0 && p.rounds < maxLastWords {
-		return
-	}
-	for i, peer := range p.ending {
-		if received > 0 {
-			p.ignore(peer)
-		}
-		p.lose(peer, peer.why)
-		p.ending[i] = nil
-	}
-	p.ending, p.rounds = p.ending[:0], 0
-}
-
 // hangUp ends the connection of a peer. It runs on the loop.
 func (p *Plain) hangUp(peer *plainPeer) {
 	p.flush()
@@ -263,7 +184,7 @@ func (p *Plain) probe() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, peer := range p.peers {
-		if peer.fd < 0 && !peer.ending && !peer.sent {
+		if (peer.fd < 0 || peer.unsure) && !peer.ending && !peer.sent {
 			_ = p.write(peer, letter{}, nil, nil)
 		}
 		peer.sent = false

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 

@@ -105,10 +105,10 @@ func TestPlainSharedIdentity(t *testing.T) {
 	joined, replaced := pid.Id+" joined anna", pid.Id+" left anna: replaced"
 	older := w.join("anna")
 	require.Equal(t, joined, plainReceive(t, notes, "the older one"))
-	newer := w.dial(w.b.Addrs()[0], "anna")
-	for _, peer := range []*plainDealer{newer, older} {
+	newer := dialPlainMute(t, w.b.Addrs()[0], "anna")
+	takes := func(say func()) {
 		w.in(self, func(ctx actor.Context) { ctx.Watch(pid) })
-		peer.send("x", "it is me")
+		say()
 		require.Equal(t, replaced, plainReceive(t, notes, "the loss"))
 		require.Equal(t, joined, plainReceive(t, notes, "the successor"))
 		first, second := plainReceive(t, heard, "the end or the message").message, plainReceive(t, heard, "the other").message
@@ -118,14 +118,20 @@ func TestPlainSharedIdentity(t *testing.T) {
 		require.IsType(t, &actor.Terminated{}, first)
 		require.Equal(t, "it is me", string(second.(*bridge.Message).Frame(0)))
 		w.system.Root.Send(pid, "hello")
-		require.Equal(t, []string{"", "hello"}, peer.recv())
 	}
-	newer.send("x", "no, me") // over the connection that lost the identity
+	takes(func() { newer.say(t, "x", "it is me") })
+	require.Equal(t, []string{"", "hello"}, []string{newer.hear(t), newer.hear(t)})
+	takes(func() { older.send("x", "it is me") })
+	require.Equal(t, []string{"", "hello"}, older.recv())
+
+	newer.ping(t, 0)
+	require.Contains(t, newer.hear(t), "PONG", "its connection is left alone now")
+	newer.say(t, "x", "no, me")
 	witness := w.dial(w.b.Addrs()[0], "ben")
 	witness.send("x", "hello")
 	m, _ := w.message(heard, "the witness")
 	require.Equal(t, "ben", m.Identity)
-	newer.close()
+	newer.reset(t)
 	older.send("x", "still me")
 	m, _ = w.message(heard, "the older one")
 	require.Equal(t, "still me", string(m.Frame(0)))
