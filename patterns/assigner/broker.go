@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,9 +29,7 @@ type Broker struct {
 	clients     *bridge.Endpoint
 	workers     *bridge.Endpoint
 	served      chan error // what the loop ended with
-	closing     sync.Once
-	closed      chan struct{}
-	err         error
+	ending      ending
 }
 
 // NewBroker returns a broker that is not started yet. The error names the field of the config that cannot be used.
@@ -42,7 +39,7 @@ func NewBroker(cfg BrokerConfig) (*Broker, error) {
 	}
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	return &Broker{cfg: cfg.withDefaults(), incarnation: hex.EncodeToString(b[:]), served: make(chan error, 1), closed: make(chan struct{})}, nil
+	return &Broker{cfg: cfg.withDefaults(), incarnation: hex.EncodeToString(b[:]), served: make(chan error, 1), ending: newEnding()}, nil
 }
 
 // Serve starts the broker, runs it until ctx ends or a part of it fails, and stops it.
@@ -50,19 +47,18 @@ func (b *Broker) Serve(ctx context.Context) error {
 	if err := b.Start(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-	case <-b.tree.Done():
-	case <-b.loop.Done():
-	}
+	_ = b.Wait(ctx) // Close says what has failed
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*b.cfg.Stop)
 	defer cancel()
 	return b.Close(stop)
 }
 
 // Start binds the endpoints and starts the broker. When it returns without an error, peers can connect. The error is an
-// *zmqsock.EndpointError where an endpoint cannot be bound.
+// *zmqsock.EndpointError where an endpoint cannot be bound. It is called once, before all other methods but Name, Done and Close.
 func (b *Broker) Start(ctx context.Context) error {
+	if b.loop != nil || b.ending.asked.Load() {
+		return errors.New("assigner: the broker was started or closed before: make a new one")
+	}
 	b.system = b.cfg.System
 	if b.system == nil {
 		b.system = quietSystem(b.cfg.Logger)
@@ -157,17 +153,31 @@ func (b *Broker) onLoop(ctx context.Context, fn func() error) error {
 	}
 }
 
-// ClientEndpoints returns where clients can connect, with the ports that were chosen. Valid after Start.
+// ClientEndpoints returns where clients can connect, with the ports that were chosen.
 func (b *Broker) ClientEndpoints() []string { return b.clients.Addrs() }
 
-// WorkerEndpoints returns where workers can connect, with the ports that were chosen. Valid after Start.
+// WorkerEndpoints returns where workers can connect, with the ports that were chosen.
 func (b *Broker) WorkerEndpoints() []string { return b.workers.Addrs() }
 
 // Name returns what the broker calls itself.
 func (b *Broker) Name() string { return b.cfg.Name }
 
 // Done is closed when the broker has been closed.
-func (b *Broker) Done() <-chan struct{} { return b.closed }
+func (b *Broker) Done() <-chan struct{} { return b.ending.done }
+
+// Wait returns nil when ctx ends or the broker is closed, and before that an error when a part of it has failed.
+func (b *Broker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.ending.done:
+		return nil
+	case <-b.tree.Done():
+		return b.ending.unless(b.tree.Err())
+	case <-b.loop.Done():
+		return b.ending.unless(errors.New("assigner: the broker's loop has ended"))
+	}
+}
 
 // Drain makes the broker take no new hits and waits until the open ones have ended.
 func (b *Broker) Drain(ctx context.Context) error {
@@ -185,12 +195,7 @@ func (b *Broker) Drain(ctx context.Context) error {
 
 // Close tells all peers that the broker leaves, stops its actors and closes its sockets. It returns what failed: a part that did not stop in time is named.
 func (b *Broker) Close(ctx context.Context) error {
-	b.closing.Do(func() {
-		b.err = b.close(ctx)
-		close(b.closed)
-	})
-	<-b.closed
-	return b.err
+	return b.ending.come(ctx, func() error { return b.close(ctx) })
 }
 
 func (b *Broker) close(ctx context.Context) error {
@@ -210,7 +215,7 @@ func (b *Broker) close(ctx context.Context) error {
 		default:
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 func (b *Broker) farewell(ctx context.Context) {
@@ -237,7 +242,7 @@ func (b *Broker) Administer(ctx context.Context, r machine.AdminRequest) (any, e
 	select {
 	case a := <-got:
 		return a, nil
-	case <-b.closed:
+	case <-b.tree.Done():
 		return nil, errors.New("assigner: the broker has ended")
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

@@ -93,6 +93,14 @@ func (c *BrokerConfig) Validate() error {
 // ErrInsecure is the cause of the error for an endpoint that other machines can reach.
 var ErrInsecure = errors.New("other machines can reach it, and there is no encryption")
 
+// DefaultBrokerConfig returns the configuration that the zero BrokerConfig stands for, for commands that show defaults. Its name and
+// logger are left empty.
+func DefaultBrokerConfig() BrokerConfig {
+	c := BrokerConfig{Name: "-"}.withDefaults()
+	c.Name, c.Logger = "", nil
+	return c
+}
+
 func (c BrokerConfig) withDefaults() BrokerConfig {
 	if len(c.Clients) == 0 {
 		c.Clients = []string{DefaultClients}

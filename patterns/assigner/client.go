@@ -219,6 +219,10 @@ func (c *Client) open(ctx context.Context, service string, h wire.Header, option
 	return p, nil
 }
 
+// Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
+// the broker's refusal where it refuses the client for ever.
+func (c *Client) Ready(ctx context.Context) error { return c.ready(ctx) }
+
 // ready waits until the client is registered.
 func (c *Client) ready(ctx context.Context) error {
 	for {

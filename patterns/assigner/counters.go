@@ -3,7 +3,7 @@ package assigner
 import "github.com/troupe-mq/troupe/bridge/wire"
 
 // Counters returns what the broker has counted since its start, by name: messages in and out, connections, and what was refused, by
-// reason. Valid after Start.
+// reason.
 func (b *Broker) Counters() map[string]uint64 {
 	s := b.loop.Stats()
 	c := map[string]uint64{

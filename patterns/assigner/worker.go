@@ -96,9 +96,7 @@ type Worker struct {
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
 	registered  bool // on the present connection; the loop's
-	closing     sync.Once
-	closed      chan struct{}
-	err         error
+	ending      ending
 
 	maxBody atomic.Int64 // the broker's
 
@@ -122,30 +120,35 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	_, _ = rand.Read(b[:])
 	return &Worker{
 		cfg: cfg, incarnation: hex.EncodeToString(b[:]), slots: make(map[uint64]*slot), welcomed: make(chan struct{}),
-		idle: make(chan struct{}), closed: make(chan struct{}),
+		idle: make(chan struct{}), ending: newEnding(),
 	}, nil
 }
 
-// Serve starts the worker and runs it until ctx ends or the broker refuses it for ever; it stops after the open hits were told to end.
+// Serve starts the worker and runs it until ctx ends, the broker refuses it for ever, or a part of it fails; then it closes the worker.
 func (w *Worker) Serve(ctx context.Context) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	var refused error
-	select {
-	case <-ctx.Done():
-	case <-w.link.failed:
-		refused = w.link.err
-	case <-w.link.tree.Done():
-	case <-w.closed:
-	}
+	failed := w.Wait(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*w.cfg.Stop)
 	defer cancel()
-	return joined([]error{refused, w.Close(stop)})
+	return joined([]error{failed, w.Close(stop)})
 }
 
-// Start connects to the broker and begins to serve. It does not wait for the broker, which may be started later; Welcomed does.
+// Start connects to the broker and begins to serve. It does not wait for the broker, which may be started later; Welcomed does. It is called
+// once, before all other methods but Name and Close.
 func (w *Worker) Start(ctx context.Context) error {
+	if w.link != nil || w.ending.asked.Load() {
+		return errors.New("assigner: the worker was started or closed before: make a new one")
+	}
+	err := w.start(ctx)
+	if err != nil {
+		_ = w.Close(ctx)
+	}
+	return err
+}
+
+func (w *Worker) start(ctx context.Context) error {
 	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.Slots, maxParked))
 	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{
 		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
@@ -161,7 +164,6 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.link = l
 	if w.sessions, err = l.child(ctx, sessionsChild); err != nil {
-		_ = l.close(ctx)
 		return err
 	}
 	return l.begin(ctx)
@@ -197,7 +199,7 @@ func (w *Worker) Drain(ctx context.Context) error {
 	select {
 	case <-w.idle:
 		return nil
-	case <-w.closed:
+	case <-w.ending.done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("assigner: %d hits are still open: %w", w.Busy(), context.Cause(ctx))
@@ -232,22 +234,41 @@ func (s *workerSide) quit() {
 // Close cancels what runs, ends all sessions on their threads, and stops. Sessions that do not come back in time, say from native code,
 // are named in the error and left behind on their threads.
 func (w *Worker) Close(ctx context.Context) error {
-	w.closing.Do(func() {
-		w.mu.Lock()
-		w.draining = true
-		for _, s := range w.slots {
-			s.cancel(0, w.link.loop.Now()+time.Hour)
-		}
-		w.mu.Unlock()
-		w.err = w.link.close(ctx)
-		w.pool.Close()
-		late, cancel := context.WithTimeout(ctx, w.cfg.Stop) // the sessions have had theirs
-		defer cancel()
-		w.err = joined([]error{w.err, w.threads.close(late), w.pool.Wait(late)})
-		close(w.closed)
-	})
-	<-w.closed
-	return w.err
+	return w.ending.come(ctx, func() error { return w.close(ctx) })
+}
+
+func (w *Worker) close(ctx context.Context) error {
+	if w.link == nil {
+		return nil // it has not been started
+	}
+	w.mu.Lock()
+	w.draining = true
+	for _, s := range w.slots {
+		s.cancel(0, w.link.loop.Now()+time.Hour)
+	}
+	w.mu.Unlock()
+	err := w.link.close(ctx)
+	w.pool.Close()
+	late, cancel := context.WithTimeout(ctx, w.cfg.Stop) // the sessions have had theirs
+	defer cancel()
+	return joined([]error{err, w.threads.close(late), w.pool.Wait(late)})
+}
+
+// Wait returns nil when ctx ends or the worker is closed, and before that an error when the broker has refused the worker for ever or a part of
+// the worker has failed.
+func (w *Worker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.ending.done:
+		return nil
+	case <-w.link.failed:
+		return w.ending.unless(w.link.err)
+	case <-w.link.tree.Done():
+		return w.ending.unless(w.link.tree.Err())
+	case <-w.link.loop.Done():
+		return w.ending.unless(errors.New("assigner: the worker's loop has ended"))
+	}
 }
 
 // working reports that replies are expected soon, so that the loop should yield rather than sleep.
