@@ -190,6 +190,12 @@ func TestPlainBadMessages(t *testing.T) {
 	require.Contains(t, refusal[2], "1001 bytes of body: the limit is 1000")
 	require.Empty(t, heard)
 	require.EqualValues(t, 2, w.b.Stats().Bad.Load())
+
+	peer.send("~1", half, half, "an answer may be as bad, but it is not answered")
+	peer.send("x")
+	w.message(heard, "the last message")
+	require.Nil(t, peer.next())
+	require.EqualValues(t, 3, w.b.Stats().Bad.Load())
 }
 
 func TestPlainNames(t *testing.T) {
