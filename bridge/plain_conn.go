@@ -24,10 +24,9 @@ func (p *Plain) hear() int {
 	p.events = p.sock.Events(p.events[:0])
 	n := 0
 	for _, e := range p.events {
-		switch e.Kind {
-		case zmqsock.Connected:
+		if e.Kind == zmqsock.Connected {
 			p.begun(e)
-		case zmqsock.Disconnected:
+		} else if e.Kind == zmqsock.Disconnected {
 			n++
 			p.ended(e)
 		}

@@ -68,7 +68,7 @@ func openPlainWorld(t testing.TB, system *actor.ActorSystem, cfg bridge.Config, 
 	if plain.Bind == nil {
 		plain.Bind = []string{plainInproc()}
 	}
-	w.b, err = bridge.Start(context.Background(), cfg, plain)
+	w.b, err = bridge.Start(context.WithoutCancel(t.Context()), cfg, plain) // the cleanup closes it
 	require.NoError(t, err)
 	return w
 }
@@ -176,6 +176,14 @@ func (w *plainWorld) until(what string, ok func() bool) {
 	}
 }
 
+// plainAs is a value as what it must be.
+func plainAs[T any](t testing.TB, v any) T {
+	t.Helper()
+	as, ok := v.(T)
+	require.True(t, ok, "%T", v)
+	return as
+}
+
 // plainReceive waits for the next value of c.
 func plainReceive[T any](t testing.TB, c <-chan T, what string) T {
 	t.Helper()
@@ -233,7 +241,7 @@ func (w *plainWorld) dialWith(addr string, cfg zmqsock.Config) *plainDealer {
 	d.wake, err = zmqsock.NewWake()
 	require.NoError(w, err)
 	d.poller = zmqsock.NewPoller(d.wake)
-	d.poller.Set([]*zmqsock.Socket{d.sock})
+	require.NoError(w, d.poller.Set([]*zmqsock.Socket{d.sock}))
 	w.Cleanup(d.close)
 	return d
 }

@@ -133,7 +133,7 @@ func TestPlainDescriptorChangesHands(t *testing.T) {
 			answer, err := future.Result()
 			if next == "ben" {
 				require.NoError(t, err, "last words are heard")
-				require.Equal(t, "last words", string(answer.(*bridge.Message).Frame(0)))
+				require.Equal(t, "last words", string(plainAs[*bridge.Message](t, answer).Frame(0)))
 			} else if err != nil { // libzmq may have given them another identity, since the new one has hers
 				require.ErrorIs(t, err, actor.ErrDeadLetter)
 			}

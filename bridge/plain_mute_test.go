@@ -88,6 +88,6 @@ func (m *plainMute) ended(t *testing.T) {
 // reset breaks the connection as a killed process does.
 func (m *plainMute) reset(t *testing.T) {
 	t.Helper()
-	require.NoError(t, m.conn.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, plainAs[*net.TCPConn](t, m.conn).SetLinger(0))
 	require.NoError(t, m.conn.Close())
 }

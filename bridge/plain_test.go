@@ -48,8 +48,8 @@ func tellPlainStory(w *plainWorld) {
 	anna.send(ask[0], "fine")
 	answer, err := future.Result()
 	require.NoError(w, err)
-	require.Equal(w, "fine", string(answer.(*bridge.Message).Frame(0)))
-	require.True(w, answer.(*bridge.Message).From.Equal(pid))
+	require.Equal(w, "fine", string(plainAs[*bridge.Message](w, answer).Frame(0)))
+	require.True(w, plainAs[*bridge.Message](w, answer).From.Equal(pid))
 
 	w.in(self, func(ctx actor.Context) { ctx.Watch(pid); ctx.Request(pid, "and you?") })
 	ask = anna.recv()
@@ -61,9 +61,9 @@ func tellPlainStory(w *plainWorld) {
 	if _, ok := last[0].(*bridge.Message); ok {
 		slices.Reverse(last)
 	}
-	require.Equal(w, actor.TerminatedReason_AddressTerminated, last[0].(*actor.Terminated).Why)
-	require.True(w, last[0].(*actor.Terminated).Who.Equal(pid))
-	require.Equal(w, "last words", string(last[1].(*bridge.Message).Frame(0)))
+	require.Equal(w, actor.TerminatedReason_AddressTerminated, plainAs[*actor.Terminated](w, last[0]).Why)
+	require.True(w, plainAs[*actor.Terminated](w, last[0]).Who.Equal(pid))
+	require.Equal(w, "last words", string(plainAs[*bridge.Message](w, last[1]).Frame(0)))
 	w.mustFail(pid, "are you there?")
 
 	again := w.dial(addr, "anna")

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -24,7 +23,7 @@ func TestPlainAsksTheKernelForLostHosts(t *testing.T) {
 			joined <- struct{}{}
 		}
 	}))
-	b, err := Start(context.Background(), Config{System: system, Context: ctx, Silence: 6 * time.Second},
+	b, err := Start(t.Context(), Config{System: system, Context: ctx, Silence: 6 * time.Second},
 		PlainConfig{Bind: []string{"tcp://127.0.0.1:0"}, Keeper: keeper})
 	require.NoError(t, err)
 	sock, err := ctx.Open(zmqsock.Config{Kind: zmqsock.Dealer, Identity: "anna", Linger: time.Nanosecond})
@@ -50,7 +49,7 @@ func TestPlainAsksTheKernelForLostHosts(t *testing.T) {
 	})
 	require.Equal(t, [4]int{2, 2, 2, 6000}, <-got, "two questions without an answer, two seconds apart, after two seconds of silence")
 	require.NoError(t, sock.Close())
-	require.NoError(t, b.Close(context.Background()))
+	require.NoError(t, b.Close(t.Context()))
 	require.NoError(t, ctx.Term())
 	require.NoError(t, system.Root.StopFuture(keeper).Wait())
 }

@@ -116,7 +116,7 @@ func TestPlainSharedIdentity(t *testing.T) {
 			first, second = second, first
 		}
 		require.IsType(t, &actor.Terminated{}, first)
-		require.Equal(t, "it is me", string(second.(*bridge.Message).Frame(0)))
+		require.Equal(t, "it is me", string(plainAs[*bridge.Message](t, second).Frame(0)))
 		w.system.Root.Send(pid, "hello")
 	}
 	takes(func() { newer.say(t, "x", "it is me") })
@@ -154,7 +154,7 @@ func TestPlainStopHangsUp(t *testing.T) {
 				w.in(self, func(ctx actor.Context) { ctx.Watch(pid) })
 				end, err := stop(w.system.Root, pid).Result()
 				require.NoError(t, err)
-				require.Equal(t, actor.TerminatedReason_Stopped, end.(*actor.Terminated).Why)
+				require.Equal(t, actor.TerminatedReason_Stopped, plainAs[*actor.Terminated](t, end).Why)
 				w.terminated(heard, pid, actor.TerminatedReason_Stopped)
 				w.mustFail(pid, "gone?")
 				_, err = stop(w.system.Root, pid).Result()

@@ -77,7 +77,11 @@ func run(ctx context.Context, out io.Writer, peer []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("no answer from %s: %w", pid.Id, err)
 	}
-	fmt.Fprintf(out, "asked %s for 6 times 7, it answers: %s\n", pid.Id, answer.(*bridge.Message).Frame(0))
+	product, ok := answer.(*bridge.Message)
+	if !ok {
+		return fmt.Errorf("a peer answers with a %T", answer)
+	}
+	fmt.Fprintf(out, "asked %s for 6 times 7, it answers: %s\n", pid.Id, product.Frame(0))
 	system.Root.Send(parent, watch{pid})
 	if _, err := wait[watch](ctx, events); err != nil {
 		return fmt.Errorf("nobody watches: %w", err)

@@ -48,7 +48,7 @@ func peer(addr string) {
 	wake, err := zmqsock.NewWake()
 	try(err)
 	poller, out := zmqsock.NewPoller(wake), zmqsock.NewOut()
-	poller.Set([]*zmqsock.Socket{sock})
+	try(poller.Set([]*zmqsock.Socket{sock}))
 	send := func(frames ...string) {
 		out.Add(sock, nil, false)
 		for _, f := range frames {
