@@ -151,6 +151,9 @@ func (s *slot) message(ctx actor.Context, m *wire.Message) {
 
 // begin opens the session on the slot's thread, and runs the first call if it came along.
 func (s *slot) begin(ctx actor.Context, m *wire.Message) {
+	if s.over {
+		return // what the loop has to say may overtake the supervisor's first message: it ended before it began
+	}
 	o := &Opening{Hit: s.handle, Service: s.name}
 	if s.thread != nil {
 		o.Thread = unix.Gettid()

@@ -172,7 +172,7 @@ func TestStrangers(t *testing.T) {
 		})
 		y.attempt("a frame beyond what libzmq lets in", func(y *yard) {
 			peer, before := y.guest(), y.broker.Counters()
-			peer.Say(toHit(wire.Call, 1, 1, 1), make([]byte, yardBody+8192))
+			peer.Say(toHit(wire.Call, 1, 1, 1), make([]byte, 3*yardBody))
 			y.risen(before, "peers_lost")
 		})
 		y.attempt("noise", func(y *yard) {

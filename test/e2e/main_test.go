@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	rig.Main(m, map[string]rig.Role{"broker": brokerRole, "worker": workerRole, "client": clientRole})
+	rig.Main(m, map[string]rig.Role{"broker": brokerRole, "worker": workerRole, "client": clientRole, "unprivileged": unprivilegedRole})
 }
 
 // brokerRole runs a broker until the test ends it.
@@ -46,6 +46,7 @@ func brokerProcess(t *testing.T, site *rig.Site) *rig.Process {
 type workerConfig struct {
 	Broker, Name string
 	Slots        int
+	Journal      string // of the service count, see ledger; empty: there is none
 }
 
 // workerRole runs a worker with the services echo and hold. "free KEY" lets the held call with that key go, and frees stay for calls to come.
@@ -56,7 +57,15 @@ func workerRole(ctx context.Context, stage *rig.Stage) error {
 	}
 	h := newHold()
 	h.entered = func(key string) { stage.Say("holds %s", key) }
-	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: c.Broker, Name: c.Name, Slots: c.Slots, Services: rig.Services{"echo": echo, "hold": h.service()}})
+	services := rig.Services{"echo": echo, "hold": h.service()}
+	if c.Journal != "" {
+		journal, err := openJournal(c.Journal)
+		if err != nil {
+			return err
+		}
+		services["count"] = journal.service()
+	}
+	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: c.Broker, Name: c.Name, Slots: c.Slots, Services: services})
 	if err != nil {
 		return err
 	}
@@ -77,7 +86,7 @@ func workerRole(ctx context.Context, stage *rig.Stage) error {
 // workerProcess starts a worker of the site in a process of its own, and waits until it is registered.
 func workerProcess(t *testing.T, site *rig.Site, name string, slots int) *rig.Process {
 	t.Helper()
-	p := rig.Spawn(t, "worker", workerConfig{site.Workers, name, slots})
+	p := rig.Spawn(t, "worker", workerConfig{Broker: site.Workers, Name: name, Slots: slots})
 	p.Await("registered")
 	return p
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 	"github.com/troupe-mq/troupe/test/e2e/internal/rig"
 )
@@ -101,6 +102,34 @@ func TestAnOpenThatIsGivenUpLeaksNoSlot(t *testing.T) {
 		rig.Until(t, "the slot is free", func() bool { return w.Busy() == 0 })
 		requireReply(t, ctx, open(t, ctx, c, "echo"), "x", "x")
 	})
+}
+
+// TestOpenAndCloseInOneBreath: the worker gets END before the hit has an actor there, and must not forget it.
+func TestOpenAndCloseInOneBreath(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.TCP), rig.Context(t)
+	site.Broker()
+	d := newDiary()
+	w := site.Worker(rig.Services{"diary": d.service(), "echo": echo}, rig.Slots(2))
+	requireReply(t, ctx, open(t, ctx, site.Client(), "echo"), "x", "x")
+	peer := rig.NewRaw(t, site.Clients).Hello()
+	for ref := range uint64(50) {
+		peer.Say(opener(ref+1, 0), []byte("diary"), nil)
+		peer.Say(wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: ref + 1})
+		said := peer.Hear(wire.Error, wire.Opened)
+		if said.Type == wire.Error {
+			require.Equal(t, wire.Cancelled, said.Status)
+			continue
+		}
+		peer.Say(toHit(wire.Close, said.Handle(), said.Epoch, 0)) // CLOSE came after all was done, and had no effect
+		require.Equal(t, wire.OK, peer.Hear(wire.Closed).Status)
+	}
+	rig.Until(t, "the slot is free", func() bool { return w.Busy() == 1 })
+	close(d.notes)
+	open := 0
+	for n := range d.notes {
+		open += map[string]int{"open": 1, "close": -1}[n.what]
+	}
+	require.Zero(t, open, "each session that was opened was closed")
 }
 
 // TestAnOpenThatIsGivenUpWhileItIsServed races the end of a context against OPENED: whoever wins, the slot is free in the end.

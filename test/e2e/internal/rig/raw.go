@@ -38,6 +38,9 @@ func (s *Said) Text() string {
 	return string(s.Frames[0])
 }
 
+// Handle returns the handle that an OPENED brings.
+func (s *Said) Handle() uint64 { return binary.BigEndian.Uint64(s.Frames[0]) }
+
 // NewRaw connects a raw DEALER to a tcp or ipc endpoint.
 func NewRaw(t testing.TB, endpoint string, change ...func(*zmqsock.Config)) *Raw {
 	t.Helper()
@@ -175,5 +178,5 @@ func (r *Raw) Open(ref uint64, service string) (handle uint64, epoch uint32) {
 	r.Say(wire.Header{Type: wire.Open, Flags: wire.Ref, Hit: ref}, []byte(service), nil)
 	s := r.Hear(wire.Opened)
 	require.Equal(r.t, ref, s.Hit)
-	return binary.BigEndian.Uint64(s.Frames[0]), s.Epoch
+	return s.Handle(), s.Epoch
 }
