@@ -26,7 +26,8 @@ func (p *Plain) hear() int {
 	for _, e := range p.events {
 		if e.Kind == zmqsock.Connected {
 			p.begun(e)
-		} else if e.Kind == zmqsock.Disconnected {
+		}
+		if e.Kind == zmqsock.Disconnected {
 			n++
 			p.ended(e)
 		}

@@ -13,4 +13,4 @@ while True:
     if answer_to:                                 # a question: the answer goes to that address
         sock.send_multipart([answer_to, str(int(body[0]) * int(body[1])).encode()])
     else:
-        print("the peer hears:", body[0].decode(), flush=True)
+        print("the peer hears: " + body[0].decode(), flush=True)
