@@ -79,6 +79,9 @@ func (r *Registration) Refuse(now time.Duration, s wire.Status, text string) []A
 		r.Reason, r.State = text, Greeting
 		return []Action{Lost, Greet}
 	case wire.Draining:
+		if r.State != Greeting {
+			return nil
+		}
 		r.Reason = text
 		return r.wait(now)
 	case wire.NameTaken, wire.BadFrame, wire.BadVersion, wire.BadType, wire.BadFlag, wire.BadIdentity:
