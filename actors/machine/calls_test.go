@@ -202,6 +202,8 @@ func TestCancel(t *testing.T) {
 	}
 	h.client(wire.Header{Type: wire.Cancel, Seq: 1})
 	h.w.silent() // it has been answered
+	h.client(wire.Header{Type: wire.Cancel, Seq: 3})
+	h.w.silent() // it has been refused, and the next call will have its seq
 }
 
 func TestACallThatTheWorkerCannotBeToldOf(t *testing.T) {

@@ -57,9 +57,9 @@ func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 	return refuse(fx, m, u.Status, "worker %s cannot be told of call %d: %v: %s", h.names.Worker, m.Header.Seq, u.Cause, remedy)
 }
 
-// passCancel passes a cancellation on: 0 cancels all calls.
+// passCancel passes a cancellation on: 0 cancels all calls. One of a call that was refused must not reach the worker: its seq will be another call's.
 func (h *Hit) passCancel(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	if m.Header.Seq != 0 && m.Header.Seq <= h.Answered {
+	if seq := m.Header.Seq; seq != 0 && (seq <= h.Answered || seq > h.Accepted) {
 		return fx
 	}
 	return append(fx, send(h.Worker, h.toWorker(wire.Cancel, m.Header.Seq)))
