@@ -2,7 +2,6 @@ package assigner
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,19 +50,19 @@ type Client struct {
 	link     *link
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
-	closing  sync.Once
-	closed   chan struct{}
-	err      error
+	maxBody  atomic.Int64 // the broker's
+	ending   ending
+	watched  chan struct{} // closed when watch has ended
+	over     chan struct{} // closed when nothing can be asked for any more
 
-	mu      sync.Mutex
-	up      chan struct{} // closed while registered
-	isUp    bool
-	left    bool  // Close was called
-	maxBody int64 // the broker's
-	peer    wire.Peer
-	reason  string // of the last loss
-	opens   map[uint64]*pending
-	hits    map[uint64]*Hit
+	mu     sync.Mutex
+	up     chan struct{} // closed while registered
+	isUp   bool
+	end    *Error // why nothing can be asked for any more
+	peer   wire.Peer
+	reason string // of the last loss
+	opens  map[uint64]*pending
+	hits   map[uint64]*Hit
 }
 
 // Dial starts a client. It does not wait for the broker, which may be started later: opens wait for it as long as their contexts allow.
@@ -78,8 +77,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cfg: cfg, closed: make(chan struct{}), up: make(chan struct{}), opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit),
-		reason: "no broker has answered at " + cfg.Broker,
+		cfg: cfg, ending: newEnding(), watched: make(chan struct{}), over: make(chan struct{}), up: make(chan struct{}),
+		opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit), reason: "no broker has answered at " + cfg.Broker,
 	}
 	l, err := startLink(ctx, linkConfig{
 		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
@@ -89,22 +88,45 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	c.link = l
-	return c, l.begin(ctx)
+	if err := l.begin(ctx); err != nil {
+		_ = l.close(ctx)
+		return nil, err
+	}
+	go c.watch()
+	return c, nil
+}
+
+// watch ends what is under way when a part of the client fails. Close waits for it.
+func (c *Client) watch() {
+	defer close(c.watched)
+	select {
+	case <-c.ending.begun:
+		return
+	case <-c.link.tree.Done():
+	case <-c.link.loop.Done():
+	}
+	c.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.link.tree.Err())})
+}
+
+// finish fails all that is under way, and all that will be asked for; the first reason stays.
+func (c *Client) finish(e *Error) {
+	c.mu.Lock()
+	if c.end == nil {
+		c.end = e
+		close(c.over)
+	}
+	c.mu.Unlock()
+	c.failAll(e)
 }
 
 // Close says goodbye to the broker, which ends the client's hits, and stops. Calls under way fail with ErrClosed.
 func (c *Client) Close(ctx context.Context) error {
-	c.closing.Do(func() {
-		c.mu.Lock()
-		c.left = true
-		c.mu.Unlock()
+	return c.ending.come(ctx, func() error {
+		<-c.watched
+		c.finish(&Error{Status: wire.IsClosed, Text: "the client was closed: dial another one"})
 		_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
-		c.failAll(&Error{Status: wire.IsClosed, Outcome: Unknown, Text: "the client was closed"})
-		c.err = c.link.close(ctx)
-		close(c.closed)
+		return c.link.close(ctx)
 	})
-	<-c.closed
-	return c.err
 }
 
 // Open opens a hit of a service; OpenWith has all choices.
@@ -131,7 +153,7 @@ func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.await(ctx, p, func() { c.forget(ctx, p) })
+	a, err := c.await(ctx, p, func() { c.forget(p) })
 	if err != nil {
 		return nil, c.name(err, r.Service, 0)
 	}
@@ -158,7 +180,7 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.await(ctx, p, func() { c.forget(ctx, p) })
+	a, err := c.await(ctx, p, func() { c.forget(p) })
 	if err != nil {
 		return nil, c.name(err, r.Service, 0)
 	}
@@ -194,50 +216,59 @@ func (r *OpenRequest) options() ([]byte, error) {
 
 // open sends an OPEN as soon as there is a broker.
 func (c *Client) open(ctx context.Context, service string, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
-	if err := c.ready(ctx); err != nil {
-		return nil, c.name(err, service, 0)
-	}
-	h.Arg = deadline(ctx)
-	h.Hit = c.refs.Add(1)
 	p := newPending(progress)
-	p.ref, p.service, p.oneshot = h.Hit, service, h.Flags.Has(wire.First)
-	c.mu.Lock()
-	if err := c.tooLarge(body); err != nil {
-		c.mu.Unlock()
+	p.service, p.oneshot = service, h.Flags.Has(wire.First)
+	if err := c.Ready(ctx); err != nil {
 		return nil, c.name(err, service, 0)
 	}
-	c.opens[p.ref] = p
-	peer := c.peer
-	c.mu.Unlock()
-	c.underway.Add(1)
+	if err := c.tooLarge(body); err != nil {
+		return nil, c.name(err, service, 0)
+	}
+	h.Arg, h.Hit = deadline(ctx), c.refs.Add(1)
 	frames := make([][]byte, 0, 2+len(body))
 	frames = append(append(frames, []byte(service), options), body...)
-	if err := c.link.ep.Sender().SendOn(peer, &h, frames...); err != nil {
-		c.takeOpen(p.ref)
-		c.settle(p, answer{err: c.gone(NeverStarted)})
+	if err := c.ask(p, h.Hit, &h, frames...); err != nil {
+		return nil, c.name(err, service, 0)
 	}
 	return p, nil
 }
 
+// ask sends what will be answered by its reference.
+func (c *Client) ask(p *pending, ref uint64, h *wire.Header, frames ...[]byte) error {
+	p.ref = ref
+	c.mu.Lock()
+	end, peer := c.end, c.peer
+	if end == nil {
+		c.opens[ref] = p
+		c.underway.Add(1)
+	}
+	c.mu.Unlock()
+	if end != nil {
+		return end.notStarted()
+	}
+	if err := c.link.ep.Sender().SendOn(peer, h, frames...); err != nil {
+		c.takeOpen(ref)
+		c.settle(p, answer{err: c.gone(NeverStarted)})
+	}
+	return nil
+}
+
 // Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
 // the broker's refusal where it refuses the client for ever.
-func (c *Client) Ready(ctx context.Context) error { return c.ready(ctx) }
-
-// ready waits until the client is registered.
-func (c *Client) ready(ctx context.Context) error {
+func (c *Client) Ready(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		up, is, left, reason := c.up, c.isUp, c.left, c.reason
+		up, is, end, reason := c.up, c.isUp, c.end, c.reason
 		c.mu.Unlock()
-		if is && !left {
-			return nil
-		}
-		if left {
-			return &Error{Status: wire.IsClosed, Outcome: NeverStarted, Text: "the client was closed: dial another one"}
+		switch {
+		case end != nil:
+			return end.notStarted()
+		case is:
+			return unstarted(ctx)
 		}
 		select {
 		case <-up:
-		case <-c.closed:
+		case <-c.over:
 		case <-c.link.failed:
 			return c.link.err
 		case <-ctx.Done():
@@ -254,9 +285,9 @@ func (c *Client) tooLarge(frames [][]byte) error {
 	for _, f := range frames {
 		n += len(f)
 	}
-	switch {
-	case int64(n) > c.maxBody:
-		return &Error{Status: wire.TooLarge, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d bytes, the broker takes %d (its --max-body): send less", n, c.maxBody)}
+	switch limit := c.maxBody.Load(); {
+	case int64(n) > limit:
+		return &Error{Status: wire.TooLarge, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d bytes, the broker takes %d (its --max-body): send less", n, limit)}
 	case len(frames) > wire.MaxBodies:
 		return &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d frames, at most %d are possible", len(frames), wire.MaxBodies)}
 	}
@@ -265,21 +296,14 @@ func (c *Client) tooLarge(frames [][]byte) error {
 
 // Admin asks the broker for what ADMIN offers; the answer is JSON.
 func (c *Client) Admin(ctx context.Context, request any) (json.RawMessage, error) {
-	if err := c.ready(ctx); err != nil {
+	if err := c.Ready(ctx); err != nil {
 		return nil, err
 	}
-	p := newPending(nil)
-	c.mu.Lock()
-	ref := uint32(c.refs.Add(1))
-	p.ref = uint64(ref)
-	c.opens[p.ref] = p
-	peer := c.peer
-	c.mu.Unlock()
-	c.underway.Add(1)
-	if err := c.link.ep.Sender().SendOn(peer, &wire.Header{Type: wire.Admin, Arg: ref}, wire.JSON(request)); err != nil {
-		c.settle(p, answer{err: c.gone(NeverStarted)})
+	p, ref := newPending(nil), uint32(c.refs.Add(1))
+	if err := c.ask(p, uint64(ref), &wire.Header{Type: wire.Admin, Arg: ref}, wire.JSON(request)); err != nil {
+		return nil, err
 	}
-	a, err := c.await(ctx, p, func() { c.forget(ctx, p) })
+	a, err := c.await(ctx, p, func() { c.takeOpen(p.ref) })
 	if err != nil {
 		return nil, err
 	}
@@ -306,12 +330,4 @@ func (c *Client) name(err error, service string, hit uint64) error {
 		return &named
 	}
 	return err
-}
-
-func handleOf(m *wire.Message) (uint64, bool) {
-	b := m.Frame(0)
-	if len(b) != 8 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(b), true
 }

@@ -2,7 +2,9 @@ package assigner
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
+	"runtime/debug"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -18,7 +20,8 @@ func (s *clientSide) usable(w wire.WelcomeInfo) {
 	c := (*Client)(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.peer, c.maxBody = c.link.ep.Broker(), w.MaxBody
+	c.maxBody.Store(w.MaxBody)
+	c.peer = c.link.ep.Broker()
 	if !c.isUp {
 		c.isUp = true
 		close(c.up)
@@ -34,9 +37,8 @@ func (s *clientSide) lost(reason string) {
 		c.isUp = false
 		c.up = make(chan struct{})
 	}
-	e := c.gone(Unknown)
 	c.mu.Unlock()
-	c.failAll(e)
+	c.failAll(c.gone(Unknown))
 }
 
 func (s *clientSide) failed(status wire.Status, reason string) {
@@ -51,9 +53,7 @@ func (c *Client) failAll(e *Error) {
 	c.mu.Unlock()
 	for _, p := range opens {
 		failed := *e
-		if !p.oneshot {
-			failed.Outcome = NeverStarted
-		}
+		failed.Outcome = p.outcome()
 		c.settle(p, answer{err: &failed})
 	}
 	for _, h := range hits {
@@ -125,25 +125,41 @@ func (c *Client) working(m *wire.Message) {
 		c.mu.Lock()
 		p := c.opens[m.Header.Hit]
 		c.mu.Unlock()
-		if p != nil && p.progress != nil && !p.settled.Load() {
-			p.progress(Progress{Done: float64(m.Header.Arg) / 10000, Note: string(m.Frame(0))})
-		}
+		c.report(p, m)
 		return
 	}
 	if h := c.hit(m.Header.Hit); h != nil {
-		h.working(m)
+		c.report(h.call(m.Header.Seq), m)
 	}
+}
+
+// report tells the caller of p, if there is one, how far it has come.
+func (c *Client) report(p *pending, m *wire.Message) {
+	if p == nil || p.progress == nil || p.settled.Load() {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			c.link.logger.Error("a Progress function panicked", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	p.progress(Progress{Done: float64(m.Header.Arg) / 10000, Note: string(m.Frame(0))})
 }
 
 // opened makes the hit; if nobody wants it any more it is closed at once.
 func (c *Client) opened(m *wire.Message) {
-	handle, ok := handleOf(m)
-	p := c.takeOpen(m.Header.Hit)
-	if !ok || p == nil {
+	c.mu.Lock()
+	p := c.opens[m.Header.Hit]
+	delete(c.opens, m.Header.Hit)
+	if p == nil || len(m.Frame(0)) != 8 {
+		c.mu.Unlock()
+		if p != nil {
+			c.settle(p, answer{err: &Error{Status: wire.BadFrame, Outcome: p.outcome(), Text: "the broker's OPENED has no handle: is it a HIT/1 broker?"}})
+		}
 		return
 	}
+	handle := binary.BigEndian.Uint64(m.Frame(0))
 	h := &Hit{client: c, handle: handle, epoch: m.Header.Epoch, peer: m.From, service: p.service, worker: string(m.Frame(1)), thread: int(m.Header.Arg)}
-	c.mu.Lock()
 	c.hits[handle] = h
 	c.mu.Unlock()
 	if !c.settle(p, answer{hit: h}) {

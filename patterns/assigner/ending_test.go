@@ -40,8 +40,9 @@ func TestWaitKnowsAnOrderlyEnd(t *testing.T) {
 // Who closes once more does not wait longer than they want to.
 func TestTheSecondCloseHasAContextToo(t *testing.T) {
 	b := conduct(t)
-	asked, goOn := make(chan struct{}), make(chan struct{})
+	begun, asked, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	w, peer := b.worker(services{"stuck": {Handler: func(ctx context.Context, _ *assigner.Call) ([]byte, error) {
+		close(begun)
 		<-ctx.Done()
 		close(asked)
 		<-goOn
@@ -50,7 +51,7 @@ func TestTheSecondCloseHasAContextToo(t *testing.T) {
 	head := about(wire.Begin, 1)
 	head.Flags = wire.First
 	b.say(peer, say(head, "stuck", "", "x"))
-	b.hear(wire.Opened)
+	receive(t, begun, "the call")
 	first := make(chan error, 1)
 	go func() { first <- w.Close(limited(t)) }()
 	receive(t, asked, "the session to be stopped")

@@ -25,7 +25,7 @@ var (
 	ErrDraining       = errors.New("takes no new hits")
 	ErrNameTaken      = errors.New("the worker's name is taken")
 	ErrRefused        = errors.New("refused")
-	ErrInternal       = errors.New("the broker's actor crashed")
+	ErrInternal       = errors.New("an actor of the broker or the client crashed")
 	ErrProtocol       = errors.New("protocol error")
 )
 

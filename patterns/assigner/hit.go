@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -22,14 +23,16 @@ type Hit struct {
 	mu      sync.Mutex
 	next    uint32     // seq of the next call
 	calls   []*pending // under way, in order of seq
-	closing *pending   // who waits for CLOSED
+	closing *pending   // of CLOSE, once Close was called
 	ended   *Error     // why no call is possible any more, nil while it is
 }
 
 // Request is a call with all choices.
 type Request struct {
-	Frames   [][]byte       // the body; empty: one frame of length zero
-	Progress func(Progress) // called for every report of progress, on the client's loop: it must not block
+	Frames [][]byte // the body; empty: one frame of length zero
+	// Progress is called for every report of progress before the answer, on the client's loop: it must not block. A caller whose context has
+	// ended may still see a last one.
+	Progress func(Progress)
 }
 
 func (r *Request) frames() [][]byte {
@@ -76,10 +79,8 @@ func (h *Hit) CallWith(ctx context.Context, r Request) ([][]byte, error) {
 
 // start sends a call.
 func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
-	if err := ctx.Err(); err != nil {
-		e := ctxError(ctx).(*Error)
-		e.Outcome, e.Text = NeverStarted, "the context had ended before the call was made"
-		return nil, e
+	if err := unstarted(ctx); err != nil {
+		return nil, err
 	}
 	frames := r.frames()
 	if err := h.client.tooLarge(frames); err != nil {
@@ -111,8 +112,14 @@ func (e *Error) notStarted() *Error {
 	return &c
 }
 
-// cancel asks the worker to stop a call. Its late answer is dropped, but keeps its place in the order.
+// cancel asks the worker to stop a call. Its late answer is dropped, but keeps its place in the order. A call that was answered meanwhile is left
+// alone: if it was refused, its seq may be another call's.
 func (h *Hit) cancel(p *pending) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.calls, p) {
+		return
+	}
 	_ = h.client.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
 }
 
@@ -202,24 +209,21 @@ func (h *Hit) find(seq uint32) int {
 	return -1
 }
 
-func (h *Hit) working(m *wire.Message) {
+// call returns the call with this seq that is under way, nil if there is none.
+func (h *Hit) call(seq uint32) *pending {
 	h.mu.Lock()
-	i := h.find(m.Header.Seq)
-	var report func(Progress)
-	if i >= 0 && !h.calls[i].settled.Load() {
-		report = h.calls[i].progress
+	defer h.mu.Unlock()
+	if i := h.find(seq); i >= 0 {
+		return h.calls[i]
 	}
-	h.mu.Unlock()
-	if report != nil {
-		report(Progress{Done: float64(m.Header.Arg) / 10000, Note: string(m.Frame(0))})
-	}
+	return nil
 }
 
 // end fails all calls under way and those to come. Calls up to begun may have run.
 func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 	h.mu.Lock()
 	calls, closing := h.calls, h.closing
-	h.calls, h.closing = nil, nil
+	h.calls = nil
 	e := &Error{Status: status, Outcome: NeverStarted, Text: text, Why: why, Service: h.service, Hit: h.handle}
 	if h.ended == nil || status != wire.OK {
 		h.ended = e

@@ -60,11 +60,33 @@ func (c *Client) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 	}
 	c.underway.Add(-1)
 	giveUp()
-	return answer{}, ctxError(ctx)
+	e := ctxError(ctx)
+	if e.Outcome = p.outcome(); e.Outcome == NeverStarted {
+		e.Text = "the caller gave up before there was a slot; the open was cancelled: allow more time"
+	}
+	return answer{}, e
+}
+
+// outcome is what becomes of p when nobody waits for its answer: an open that carries no call has run nothing.
+func (p *pending) outcome() Outcome {
+	if p.service != "" && !p.oneshot {
+		return NeverStarted
+	}
+	return Unknown
+}
+
+// unstarted refuses what is asked for with a context that has ended.
+func unstarted(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	e := ctxError(ctx)
+	e.Outcome, e.Text = NeverStarted, "the context had ended before the call was made"
+	return e
 }
 
 // ctxError is what a caller gets whose context ended: the call was cancelled at the broker, and may have run.
-func ctxError(ctx context.Context) error {
+func ctxError(ctx context.Context) *Error {
 	e := &Error{Status: wire.Cancelled, Outcome: Unknown, Text: "the caller gave up; the call was cancelled, and may have run", cause: ctx.Err()}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		e.Status, e.Text = wire.Expired, "no answer came before the deadline; the call was cancelled, and may have run: allow more time"
@@ -73,10 +95,12 @@ func ctxError(ctx context.Context) error {
 }
 
 // forget gives up an open: the broker is asked to cancel it, and a hit that is opened all the same is closed.
-func (c *Client) forget(_ context.Context, p *pending) {
+func (c *Client) forget(p *pending) {
 	_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: p.ref})
 }
 
 func (c *Client) gone(o Outcome) *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + c.reason + "): open another hit"}
 }
