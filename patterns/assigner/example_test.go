@@ -1,0 +1,154 @@
+package assigner_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+// A broker, a worker and a client in one process. Each could as well be a process of its own, at tcp or ipc endpoints.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	broker, err := assigner.NewBroker(assigner.BrokerConfig{Clients: []string{"inproc://example-clients"}, Workers: []string{"inproc://example-workers"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := broker.Start(ctx); err != nil {
+		log.Fatal(err)
+	}
+	defer broker.Close(ctx)
+
+	worker, err := assigner.NewWorker(assigner.WorkerConfig{
+		Broker: "inproc://example-workers",
+		Services: map[string]assigner.Service{
+			"upper": {Handler: func(_ context.Context, c *assigner.Call) ([]byte, error) { return bytes.ToUpper(c.Body()), nil }},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := worker.Start(ctx); err != nil {
+		log.Fatal(err)
+	}
+	defer worker.Close(ctx)
+
+	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: "inproc://example-clients"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	reply, err := client.Do(ctx, "upper", []byte("hello"))
+	fmt.Println(string(reply), err)
+	// Output: HELLO <nil>
+}
+
+// tally is what a session keeps between calls. All its methods run on one thread, so it needs no lock.
+type tally struct{ words int }
+
+func (t *tally) Call(_ context.Context, c *assigner.Call) ([]byte, error) {
+	if len(c.Body()) == 0 {
+		return nil, &assigner.ServiceError{Text: "nothing to count: send a text", Why: []byte(`{"words":0}`)}
+	}
+	t.words += len(bytes.Fields(c.Body()))
+	c.Progress(1, "counted")
+	return fmt.Append(nil, t.words), nil
+}
+
+func (t *tally) Close() error { return nil }
+
+// A service with a session: one object per hit, opened, used and closed on the hit's own thread.
+func ExampleService() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client, stop := serve(ctx, assigner.Service{
+		Open: func(context.Context, *assigner.Opening) (assigner.Session, error) { return &tally{}, nil },
+	})
+	defer stop()
+
+	hit, err := client.Open(ctx, "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, text := range []string{"one two", "three"} {
+		reply, err := hit.Call(ctx, []byte(text))
+		fmt.Println(string(reply), err)
+	}
+	fmt.Println(hit.Close(ctx))
+	// Output:
+	// 2 <nil>
+	// 3 <nil>
+	// <nil>
+}
+
+// An error says what became of the call, so that the caller knows whether to repeat it.
+func ExampleError() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client, stop := serve(ctx, assigner.Service{
+		Open: func(context.Context, *assigner.Opening) (assigner.Session, error) { return &tally{}, nil },
+	})
+	defer stop()
+
+	_, err := client.Do(ctx, "example", nil)
+	var failed *assigner.Error
+	if errors.As(err, &failed) {
+		fmt.Println(errors.Is(err, assigner.ErrService), failed.Outcome, failed.Text, string(failed.Why))
+	}
+	// Output: true finished nothing to count: send a text {"words":0}
+}
+
+// Progress comes before the reply.
+func ExampleHit_CallWith() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client, stop := serve(ctx, assigner.Service{
+		Open: func(context.Context, *assigner.Opening) (assigner.Session, error) { return &tally{}, nil },
+	})
+	defer stop()
+
+	hit, err := client.Open(ctx, "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	reply, err := hit.CallWith(ctx, assigner.Request{
+		Frames:   [][]byte{[]byte("three little words")},
+		Progress: func(p assigner.Progress) { fmt.Printf("%.0f%% %s\n", 100*p.Done, p.Note) },
+	})
+	fmt.Printf("%s %v\n", reply, err)
+	// Output:
+	// 100% counted
+	// [3] <nil>
+}
+
+// serve starts a broker and a worker with one service, and dials.
+func serve(ctx context.Context, s assigner.Service) (*assigner.Client, func()) {
+	broker, err := assigner.NewBroker(assigner.BrokerConfig{Clients: []string{"inproc://example-clients"}, Workers: []string{"inproc://example-workers"}})
+	if err == nil {
+		err = broker.Start(ctx)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	worker, err := assigner.NewWorker(assigner.WorkerConfig{Broker: "inproc://example-workers", Services: map[string]assigner.Service{"example": s}})
+	if err == nil {
+		err = worker.Start(ctx)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: "inproc://example-clients"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, func() {
+		if err := errors.Join(client.Close(ctx), worker.Close(ctx), broker.Close(ctx)); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
