@@ -96,7 +96,7 @@ func (b *Broker) populate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
 	}
-	return b.onLoop(ctx, func() error {
+	return onLoop(ctx, b.loop, func() error {
 		if b.pid, err = b.house.Adopt(status); err != nil {
 			return err
 		}
@@ -136,22 +136,6 @@ var (
 	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye}
 	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye}
 )
-
-// onLoop runs fn on the loop and waits for it.
-func (b *Broker) onLoop(ctx context.Context, fn func() error) error {
-	done := make(chan error, 1)
-	if !b.loop.Do(func() { done <- fn() }) {
-		return errors.New("assigner: the broker has ended")
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-b.loop.Done():
-		return errors.New("assigner: the broker has ended")
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.
 func (b *Broker) ClientEndpoints() []string { return b.clients.Addrs() }

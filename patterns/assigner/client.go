@@ -25,7 +25,8 @@ type ClientConfig struct {
 	System  *actor.ActorSystem // default: one of the client's own
 	Logger  *slog.Logger       // default: slog.Default()
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
-	MaxBody int                // largest reply taken from the broker, bytes; default 32 MiB
+	// MaxBody is the largest reply taken from the broker, bytes. A broker that passes larger ones is refused; default: none is.
+	MaxBody int
 	// Spin is how often the client's loop yields, while calls are under way, before it sleeps; default 20. More lowers the latency of
 	// single calls at the price of processor time (docs/performance.md).
 	Spin int

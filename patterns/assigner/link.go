@@ -32,7 +32,11 @@ type link struct {
 	fail      sync.Once
 	err       error
 	zero      time.Time // when the loop's clock began
+	maxBody   int64     // largest body taken, bytes
 }
+
+// anyBody is more than any broker passes.
+const anyBody = 1 << 30
 
 type linkConfig struct {
 	broker   string
@@ -67,11 +71,14 @@ func startLink(ctx context.Context, cfg linkConfig, side peerSide) (*link, error
 	if l.system == nil {
 		l.system = quietSystem(l.logger)
 	}
+	if cfg.maxBody == 0 {
+		cfg.maxBody = anyBody
+	}
 	loop, err := bridge.New(bridge.Config{System: l.system, Logger: l.logger, Context: cfg.context, MaxBody: cfg.maxBody, Spin: cfg.spin, Busy: cfg.busy, PerFrame: cfg.perFrame})
 	if err != nil {
 		return nil, err
 	}
-	l.loop = loop
+	l.loop, l.maxBody = loop, int64(cfg.maxBody)
 	go func() { l.served <- loop.Serve(context.Background()) }()
 	if err := l.populate(ctx, cfg, side); err != nil {
 		_ = l.close(ctx)
@@ -110,15 +117,17 @@ func (l *link) begin(ctx context.Context) error {
 	})
 }
 
-// onLoop runs fn on the loop and waits for it.
-func (l *link) onLoop(ctx context.Context, fn func() error) error {
+func (l *link) onLoop(ctx context.Context, fn func() error) error { return onLoop(ctx, l.loop, fn) }
+
+// onLoop runs fn on a loop and waits for it.
+func onLoop(ctx context.Context, loop *bridge.Loop, fn func() error) error {
 	done := make(chan error, 1)
-	l.loop.Do(func() { done <- fn() })
+	if !loop.Do(func() { done <- fn() }) {
+		return errors.New("assigner: the loop has ended")
+	}
 	select {
 	case err := <-done:
 		return err
-	case <-l.loop.Done():
-		return errors.New("assigner: the loop has ended")
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -163,6 +172,7 @@ type registrar struct {
 	link    *link
 	side    peerSide
 	machine machine.Registration
+	welcome wire.WelcomeInfo // the last one
 	timer   *bridge.Timer
 }
 
@@ -182,28 +192,13 @@ func (r *registrar) Receive(ctx actor.Context) {
 		r.timer = r.link.loop.NewTimer(ctx.Self(), &again{})
 	case *actor.Stopping:
 		r.timer.Stop()
-	case func():
-		m()
 	}
 }
 
 func (r *registrar) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Welcome:
-		w, err := wire.ParseWelcome(m.Frame(0))
-		if err != nil {
-			r.link.logger.Error("the broker's WELCOME cannot be read", "error", err)
-			return
-		}
-		actions := r.machine.Welcome(w)
-		for _, a := range actions {
-			if a == machine.Usable {
-				r.side.usable(w)
-			} else {
-				r.act(a)
-			}
-		}
-		r.arm()
+		r.welcomed(m)
 	case wire.Bye:
 		r.do(r.machine.Bye(r.link.loop.Now()))
 	case wire.Error:
@@ -214,6 +209,22 @@ func (r *registrar) message(m *wire.Message) {
 	default:
 		r.side.message(m)
 	}
+}
+
+// welcomed takes WELCOME. What a broker passes must be taken: a reply or call that is refused here would never be answered.
+func (r *registrar) welcomed(m *wire.Message) {
+	w, err := wire.ParseWelcome(m.Frame(0))
+	if err != nil {
+		r.link.logger.Error("the broker's WELCOME cannot be read", "error", err)
+		return
+	}
+	if limit := r.link.maxBody; w.MaxBody > limit {
+		text := fmt.Sprintf("the broker passes bodies of up to %d bytes, here %d are taken: raise MaxBody (--max-body) to as much, or leave it out", w.MaxBody, limit)
+		r.do(r.machine.Refuse(r.link.loop.Now(), wire.TooLarge, text))
+		return
+	}
+	r.welcome = w
+	r.do(r.machine.Welcome(w))
 }
 
 func (r *registrar) do(actions []machine.Action) {
@@ -235,6 +246,8 @@ func (r *registrar) act(a machine.Action) {
 	switch a {
 	case machine.Greet:
 		r.side.greet()
+	case machine.Usable:
+		r.side.usable(r.welcome)
 	case machine.Lost:
 		r.side.lost(r.machine.Reason)
 	case machine.Reopen:

@@ -43,7 +43,8 @@ type WorkerConfig struct {
 	System  *actor.ActorSystem // default: one of the worker's own
 	Logger  *slog.Logger       // default: slog.Default()
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
-	MaxBody int                // largest body taken from the broker, bytes; default 32 MiB
+	// MaxBody is the largest body taken from the broker, bytes. A broker that passes larger ones is refused; default: none is.
+	MaxBody int
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }

@@ -189,6 +189,21 @@ func TestADeadlineThatPassesWhileTheLoopSleeps(t *testing.T) {
 	require.Empty(t, ran)
 }
 
+// A limit below the broker's would leave calls without an answer: it is told at once.
+func TestALimitBelowTheBrokers(t *testing.T) {
+	b := conduct(t)
+	w := startWorker(t, b.endpoint, services{"echo": {Handler: echo}}, func(c *assigner.WorkerConfig) { c.MaxBody = 1000 })
+	b.say(b.hear(wire.Ready).From, welcome("one"))
+	err := w.Wait(limited(t))
+	require.ErrorIs(t, err, assigner.ErrTooLarge)
+	require.ErrorContains(t, err, "up to 1048576 bytes, here 1000 are taken: raise MaxBody")
+	c, err := assigner.Dial(limited(t), assigner.ClientConfig{Broker: b.endpoint, MaxBody: 1000, Logger: quiet()})
+	require.NoError(t, err)
+	defer c.Close(limited(t))
+	b.say(b.hear(wire.Hello).From, welcome("one"))
+	require.ErrorIs(t, c.Ready(limited(t)), assigner.ErrTooLarge)
+}
+
 func TestProgressIsAlwaysAFraction(t *testing.T) {
 	b := conduct(t)
 	_, peer := b.worker(services{"strange": {Handler: func(_ context.Context, c *assigner.Call) ([]byte, error) {
