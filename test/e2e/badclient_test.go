@@ -60,8 +60,11 @@ var badMessages = []struct {
 	{"first without body", [][]byte{opener(1, wire.First).Bytes(), echoName, nil}, refusal{wire.BadFrame, "OPEN with the flag first but no body", "send service, options and at least one body frame"}},
 	{"body without first", [][]byte{opener(1, 0).Bytes(), echoName, nil, nil}, refusal{wire.BadFrame, "OPEN with a body but without the flag first", "set the flag or leave the body out"}},
 	{"last without first", [][]byte{opener(1, wire.Last).Bytes(), echoName, nil}, refusal{wire.BadFlag, "OPEN with the flag last but without first", "only a call can be the last one"}},
-	{"too large a body", [][]byte{wire.Header{Type: wire.Call, Hit: 1}.Bytes(), make([]byte, yardBody), []byte("and one more")},
-		refusal{wire.TooLarge, "CALL with 98316 bytes of body: the limit is 98304 bytes", "the broker's --max-body): send less"}},
+	{
+		"too large a body",
+		[][]byte{wire.Header{Type: wire.Call, Hit: 1}.Bytes(), make([]byte, yardBody), []byte("and one more")},
+		refusal{wire.TooLarge, "CALL with 98316 bytes of body: the limit is 98304 bytes", "the broker's --max-body): send less"},
+	},
 	{"HELLO without an object", [][]byte{wire.Header{Type: wire.Hello}.Bytes(), []byte("7")}, refusal{wire.BadFrame, "HELLO: the JSON frame is not an object", "send {} when there is nothing to say"}},
 	{"HELLO with a long name", [][]byte{wire.Header{Type: wire.Hello}.Bytes(), []byte(`{"name":"` + strings.Repeat("n", 129) + `"}`)}, refusal{wire.BadFrame, "HELLO: name has 129 bytes", "at most 128 bytes"}},
 	{"OPEN without ref", [][]byte{wire.Header{Type: wire.Open}.Bytes(), echoName, nil}, refusal{wire.BadFlag, "OPEN without the flag ref", "put a reference of your own into the hit field and set ref"}},

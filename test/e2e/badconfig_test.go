@@ -128,9 +128,7 @@ func unprivilegedRole(ctx context.Context, stage *rig.Stage) error {
 
 // TestAPortWithoutRights, and a folder without rights.
 func TestAPortWithoutRights(t *testing.T) {
-	dir, err := os.MkdirTemp("", "troupe")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o555))
 	endpoints := []string{"ipc://" + filepath.Join(dir, "s")}
 	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -159,7 +157,7 @@ func TestRefusedToAdminister(t *testing.T) {
 	h := open(t, ctx, c, "echo")
 	for _, cmd := range []string{"status", "hit.list", "hit.kill", "worker.list"} {
 		_, err := c.Admin(ctx, map[string]string{"cmd": cmd, "hit": fmt.Sprintf("%x", h.Handle())})
-		require.ErrorContains(t, requireError(t, err, assigner.ErrRefused, assigner.NeverStarted), "ADMIN")
+		require.Contains(t, requireError(t, err, assigner.ErrRefused, assigner.NeverStarted).text, "ADMIN")
 	}
 	require.EqualValues(t, 4, b.Counters()["refused_refused"])
 	requireReply(t, ctx, h, "untouched", "untouched")

@@ -58,14 +58,22 @@ func TestBadWorkers(t *testing.T) {
 		try  func(y *yard, r *rogue)
 		refusal
 	}{
-		{"a reply that nobody asked for", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made+1), text) },
-			refusal{wire.BadSeq, "REPLY to call 2 of hit", "answer each call once, in order"}},
-		{"a reply twice", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made), text) },
-			refusal{wire.BadSeq, "REPLY to call 1 of hit", "answer each call once, in order"}},
-		{"a reply to a call far ahead", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, 77), text) },
-			refusal{wire.BadSeq, "REPLY to call 77 of hit", "answered so far 1, asked so far 1"}},
-		{"OPENED twice", func(_ *yard, r *rogue) { r.Say(r.about(wire.Opened, 0)) },
-			refusal{wire.BadSeq, "OPENED of hit", "which is open already"}},
+		{
+			"a reply that nobody asked for", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made+1), text) },
+			refusal{wire.BadSeq, "REPLY to call 2 of hit", "answer each call once, in order"},
+		},
+		{
+			"a reply twice", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made), text) },
+			refusal{wire.BadSeq, "REPLY to call 1 of hit", "answer each call once, in order"},
+		},
+		{
+			"a reply to a call far ahead", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, 77), text) },
+			refusal{wire.BadSeq, "REPLY to call 77 of hit", "answered so far 1, asked so far 1"},
+		},
+		{
+			"OPENED twice", func(_ *yard, r *rogue) { r.Say(r.about(wire.Opened, 0)) },
+			refusal{wire.BadSeq, "OPENED of hit", "which is open already"},
+		},
 		{"a reply under an old epoch", func(_ *yard, r *rogue) {
 			h := r.about(wire.Reply, r.made+1)
 			h.Epoch--
@@ -75,16 +83,24 @@ func TestBadWorkers(t *testing.T) {
 			other := newRogue(y, "other")
 			other.serve()
 			r.Say(other.about(wire.Reply, 2), text)
-			y.t.Cleanup(other.serve)
+			other.serve() // it has noticed nothing
 		}, refusal{wire.NotOwner, "belongs to another connection", ""}},
-		{"a reply for no hit", func(_ *yard, r *rogue) { r.Say(toHit(wire.Reply, 0xDEAD, 1, 1), text) },
-			refusal{wire.UnknownHit, "REPLY of hit dead, which is over or never was", ""}},
-		{"a free slot too many", func(_ *yard, r *rogue) { r.Say(wire.Header{Type: wire.Ended}) },
-			refusal{wire.BadSeq, "ENDED", ""}},
-		{"a client's type", func(_ *yard, r *rogue) { r.Say(r.about(wire.Call, 1), text) },
-			refusal{wire.BadType, "CALL is not for this endpoint", "endpoints of their own"}},
-		{"a reply too large", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made+1), make([]byte, yardBody), text) },
-			refusal{wire.TooLarge, "REPLY with 98311 bytes of body", "send less"}},
+		{
+			"a reply for no hit", func(_ *yard, r *rogue) { r.Say(toHit(wire.Reply, 0xDEAD, 1, 1), text) },
+			refusal{wire.UnknownHit, "REPLY of hit dead, which is over or never was", ""},
+		},
+		{
+			"a free slot too many", func(_ *yard, r *rogue) { r.Say(wire.Header{Type: wire.Ended}) },
+			refusal{wire.BadSeq, "ENDED", ""},
+		},
+		{
+			"a client's type", func(_ *yard, r *rogue) { r.Say(r.about(wire.Call, 1), text) },
+			refusal{wire.BadType, "CALL is not for this endpoint", "endpoints of their own"},
+		},
+		{
+			"a reply too large", func(_ *yard, r *rogue) { r.Say(r.about(wire.Reply, r.made+1), make([]byte, yardBody), text) },
+			refusal{wire.TooLarge, "REPLY with 98311 bytes of body", "send less"},
+		},
 	}
 	eachYard(t, func(y *yard) {
 		for _, bad := range tries {

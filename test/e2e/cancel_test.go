@@ -42,8 +42,9 @@ func TestCancelReachesTheHandler(t *testing.T) {
 		running := callLater(impatient, h, "wait")
 		rig.Receive(t, begun, "the call to begin")
 		giveUp()
-		e := requireError(t, rig.Receive(t, running, "the call's end").err, assigner.ErrCancelled, assigner.Unknown)
-		require.ErrorIs(t, e, context.Canceled)
+		r := rig.Receive(t, running, "the call's end")
+		requireError(t, r.err, assigner.ErrCancelled, assigner.Unknown)
+		require.ErrorIs(t, r.err, context.Canceled)
 		require.ErrorIs(t, rig.Receive(t, causes, "the handler's end"), context.Canceled)
 		requireReply(t, ctx, h, "quick", "reply") // the session goes on
 
@@ -128,7 +129,7 @@ func TestTheHandlersOwnDeadline(t *testing.T) {
 		return nil, nil
 	}}})
 	c := site.Client()
-	hour, done := context.WithTimeout(context.Background(), time.Hour)
+	hour, done := context.WithTimeout(t.Context(), time.Hour)
 	defer done()
 	h := open(t, ctx, c, "deadline")
 	_, err := h.Call(hour, nil)

@@ -144,7 +144,8 @@ func (f *fair) quiet(t *testing.T, ctx context.Context) bool {
 	t.Helper()
 	answer, err := f.broker.Administer(ctx, machine.AdminRequest{Cmd: "status"})
 	require.NoError(t, err)
-	s := answer.(machine.StatusReport)
+	s, ok := answer.(machine.StatusReport)
+	require.True(t, ok, "%v", answer)
 	used, waiting := 0, 0
 	for _, row := range s.Services {
 		used, waiting = used+row.Used, waiting+row.Waiting

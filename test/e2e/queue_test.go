@@ -49,7 +49,7 @@ func TestAnOpenThatWaitsTooLong(t *testing.T) {
 	h := open(t, ctx, c, "echo")
 	_, err := c.Open(ctx, "diary") // the context would wait for long: the broker's own limit
 	e := requireError(t, err, assigner.ErrExpired, assigner.NeverStarted)
-	require.ErrorContains(t, e, `no slot of service "diary" was free in time: 1 slots`)
+	require.Contains(t, e.text, `no slot of service "diary" was free in time: 1 slots`)
 	_, err = c.Do(ctx, "diary", nil)
 	requireError(t, err, assigner.ErrExpired, assigner.NeverStarted)
 	require.NoError(t, h.Close(ctx))
@@ -74,7 +74,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	rig.Until(t, "the second waits", func() bool { return waitingOpens(t, ctx, c, "echo") == 2 })
 	_, err := c.Open(ctx, "echo")
 	e := requireError(t, err, assigner.ErrQueueFull, assigner.NeverStarted)
-	require.ErrorContains(t, e, `2 hits wait for one of the 1 slots of service "echo", the limit is 2`)
+	require.Contains(t, e.text, `2 hits wait for one of the 1 slots of service "echo", the limit is 2`)
 	require.EqualValues(t, 1, b.Counters()["refused_queue-full"])
 	require.NoError(t, h.Close(ctx))
 	o := rig.Receive(t, first, "the first")

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync"
 	"testing"
@@ -123,14 +124,25 @@ func requireReply(t testing.TB, ctx context.Context, h *assigner.Hit, body, want
 	require.Equal(t, want, string(reply))
 }
 
-// requireError requires an *assigner.Error of a kind with an outcome, and returns it.
-func requireError(t testing.TB, err, kind error, outcome assigner.Outcome) *assigner.Error {
+// told is what an error tells.
+type told struct {
+	text string
+	why  machine.Why // zero where there is no why-record
+}
+
+// requireError requires an *assigner.Error of a kind with an outcome, and returns what it tells.
+func requireError(t testing.TB, err, kind error, outcome assigner.Outcome) told {
 	t.Helper()
 	require.ErrorIs(t, err, kind)
 	var e *assigner.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, outcome, e.Outcome, "%v", err)
-	return e
+	require.NotEmpty(t, e.Text)
+	said := told{text: err.Error()}
+	if len(e.Why) > 0 && !errors.Is(kind, assigner.ErrService) {
+		require.NoError(t, json.Unmarshal(e.Why, &said.why), "%s", e.Why)
+	}
+	return said
 }
 
 // soon is for contexts whose end is what the test waits for.

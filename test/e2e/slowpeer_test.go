@@ -67,8 +67,8 @@ func TestAWorkerThatNeverReads(t *testing.T) {
 			}
 		}
 		e := requireError(t, rig.Receive(t, errs, "a refusal"), assigner.ErrPeerSlow, assigner.NeverStarted)
-		require.ErrorContains(t, e, "worker deaf cannot be told of call")
-		require.ErrorContains(t, e, "try again later, or send less at once")
+		require.Contains(t, e.text, "worker deaf cannot be told of call")
+		require.Contains(t, e.text, "try again later, or send less at once")
 		y.risen(before, "refused_peer-slow")
 		giveUp()
 		for range len(opens)*yardCalls - 1 {
@@ -110,7 +110,7 @@ func TestServicesThatSayTooMuch(t *testing.T) {
 		for _, say := range []string{"large", "huge", "frames"} {
 			_, err := h.Call(y.ctx, []byte(say))
 			e := requireError(t, err, assigner.ErrTooLarge, assigner.ReplyLost)
-			require.ErrorContains(t, e, "the reply has")
+			require.Contains(t, e.text, "the reply has")
 			_, err = y.client.Do(y.ctx, "talkative", []byte(say))
 			requireError(t, err, assigner.ErrTooLarge, assigner.ReplyLost)
 		}
@@ -143,19 +143,19 @@ func TestClientsThatSayTooMuch(t *testing.T) {
 	eachYard(t, func(y *yard) {
 		h := y.openOnce("echo")
 		_, err := h.Call(y.ctx, make([]byte, yardBody+1))
-		require.ErrorContains(t, requireError(t, err, assigner.ErrTooLarge, assigner.NeverStarted), fmt.Sprintf("the body has %d bytes, the broker takes %d", yardBody+1, yardBody))
+		require.Contains(t, requireError(t, err, assigner.ErrTooLarge, assigner.NeverStarted).text, fmt.Sprintf("the body has %d bytes, the broker takes %d", yardBody+1, yardBody))
 		_, err = y.client.Do(y.ctx, "echo", make([]byte, 10*yardBody))
 		requireError(t, err, assigner.ErrTooLarge, assigner.NeverStarted)
 		_, err = h.CallWith(y.ctx, assigner.Request{Frames: many(61, "x")})
-		require.ErrorContains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted), "the body has 61 frames, at most 60 are possible")
+		require.Contains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted).text, "the body has 61 frames, at most 60 are possible")
 		_, err = y.client.OpenWith(y.ctx, assigner.OpenRequest{Service: "echo", Session: strings.Repeat("s", 10*yardBody)})
-		require.ErrorContains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted), "at most 65536 are possible")
+		require.Contains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted).text, "at most 65536 are possible")
 		_, err = y.client.OpenWith(y.ctx, assigner.OpenRequest{Service: "echo", Label: strings.Repeat("l", 129)})
-		require.ErrorContains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted), "Label has 129 bytes")
+		require.Contains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted).text, "Label has 129 bytes")
 		_, err = y.client.Open(y.ctx, "e cho")
 		requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted)
 		_, err = y.client.OpenWith(y.ctx, assigner.OpenRequest{Service: "echo", Session: make(chan int)})
-		require.ErrorContains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted), "Session has no JSON form")
+		require.Contains(t, requireError(t, err, assigner.ErrProtocol, assigner.NeverStarted).text, "Session has no JSON form")
 		full, err := h.Call(y.ctx, bytes.Repeat([]byte{7}, yardBody)) // exactly the limit
 		require.NoError(t, err)
 		require.Len(t, full, yardBody)

@@ -11,8 +11,12 @@ import (
 
 func TestStartOrderDoesNotMatter(t *testing.T) {
 	orders := [][]string{
-		{"client", "broker", "worker"}, {"client", "worker", "broker"}, {"broker", "client", "worker"},
-		{"broker", "worker", "client"}, {"worker", "client", "broker"}, {"worker", "broker", "client"},
+		{"client", "broker", "worker"},
+		{"client", "worker", "broker"},
+		{"broker", "client", "worker"},
+		{"broker", "worker", "client"},
+		{"worker", "client", "broker"},
+		{"worker", "broker", "client"},
 	}
 	rig.EachPath(t, func(t *testing.T, p rig.Path) {
 		for _, order := range orders {
@@ -48,12 +52,12 @@ func TestNobodyIsThere(t *testing.T) {
 	defer cancel()
 	_, err := c.Open(ctx, "echo")
 	e := requireError(t, err, assigner.ErrBrokerGone, assigner.NeverStarted)
-	require.ErrorContains(t, e, "no broker is reached at "+site.Clients)
+	require.Contains(t, e.text, "no broker is reached at "+site.Clients)
 	require.ErrorIs(t, err, ctx.Err())
 
 	b := site.Broker(func(c *assigner.BrokerConfig) { c.Grace = -1 })
 	_, err = c.Open(rig.Context(t), "echo")
 	e = requireError(t, err, assigner.ErrUnknownService, assigner.NeverStarted)
-	require.ErrorContains(t, e, `no worker has offered the service "echo"`)
+	require.Contains(t, e.text, `no worker has offered the service "echo"`)
 	require.NotZero(t, b.Counters()["refused_unknown-service"])
 }

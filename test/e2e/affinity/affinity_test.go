@@ -64,7 +64,7 @@ func TestAMillionCallsOverTenThousandHits(t *testing.T) {
 	for i := range processes {
 		rig.Spawn(t, "worker", cast{Broker: site.Workers, Name: fmt.Sprintf("w%d", i), Slots: slotsEach, Barrier: 1, Limit: rig.Patience}).Await("registered")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*rig.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*rig.Patience)
 	defer cancel()
 	v, tally := &violations{}, &tally{}
 	begun := time.Now()

@@ -48,7 +48,7 @@ func (p Path) Endpoint(t testing.TB) string {
 	case "inproc":
 		return fmt.Sprintf("inproc://e2e-%d", inprocs.Add(1))
 	case "ipc":
-		dir, err := os.MkdirTemp("", "troupe") // t.TempDir's names are too long for a Unix socket
+		dir, err := os.MkdirTemp("", "troupe") //nolint:usetesting // t.TempDir's names are too long for a Unix socket
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		return "ipc://" + filepath.Join(dir, "s")

@@ -57,7 +57,7 @@ func NewRaw(t testing.TB, endpoint string, change ...func(*zmqsock.Config)) *Raw
 	r.wake, err = zmqsock.NewWake()
 	require.NoError(t, err)
 	r.poll = zmqsock.NewPoller(r.wake)
-	r.poll.Set([]*zmqsock.Socket{r.sock})
+	require.NoError(t, r.poll.Set([]*zmqsock.Socket{r.sock}))
 	r.in, err = zmqsock.NewIn(1)
 	require.NoError(t, err)
 	r.out = zmqsock.NewOut()

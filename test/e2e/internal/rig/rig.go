@@ -19,7 +19,7 @@ const Patience = 30 * time.Second
 // Context returns a context that ends with the test, or when its patience does.
 func Context(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -66,7 +66,7 @@ func (s *Stage) Config(into any) error {
 func (s *Stage) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Printf(format+"\n", args...)
+	_, _ = fmt.Fprintf(os.Stdout, format+"\n", args...)
 }
 
 // Heard gives the lines that the test says.

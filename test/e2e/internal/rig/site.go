@@ -29,8 +29,10 @@ func NewSite(t testing.TB, p Path) *Site {
 
 // BrokerConfig returns the configuration of the site's broker. Released memory is poisoned, and opens wait for workers without limit.
 func (s *Site) BrokerConfig() assigner.BrokerConfig {
-	return assigner.BrokerConfig{Clients: []string{s.Clients}, Workers: []string{s.Workers}, Name: "b", PerFrame: s.Path.PerFrame,
-		Poison: true, Grace: Patience, Logger: Logger(s.t)}
+	return assigner.BrokerConfig{
+		Clients: []string{s.Clients}, Workers: []string{s.Workers}, Name: "b", PerFrame: s.Path.PerFrame,
+		Poison: true, Grace: Patience, Logger: Logger(s.t),
+	}
 }
 
 // Broker starts the site's broker. Each change is applied to the configuration first.
