@@ -140,6 +140,8 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	case machine.Tell:
 		a.tell(ctx, e.Hit, e.Event)
 	case machine.Enroll:
+		a.house.ports.Logger.Info("worker registered", "worker", e.Worker.Name, "services", len(e.Worker.Info.Services), "slots", e.Worker.Info.Slots,
+			"pid", e.Worker.Info.PID, "host", e.Worker.Info.Host)
 		a.workers[e.Worker] = nil
 		ctx.Send(a.house.workers, &supervision.StartTemporary{
 			ID:    strconv.FormatUint(uint64(e.To), 16),
@@ -213,6 +215,7 @@ func (a *brokerActor) dismiss(ctx actor.Context, event any) {
 	switch e := event.(type) {
 	case *machine.WorkerDown:
 		w = e.Worker
+		a.house.ports.Logger.Warn("worker lost", "worker", w.Name, "detector", e.Why.Detector, "detail", e.Why.Measured)
 	case *machine.Yielded:
 		w = e.Worker
 	default:

@@ -33,7 +33,8 @@ type Config struct {
 	Window int64
 	// Probe is the interval at which connections that no monitor can report on (inproc) are probed; default 1 s.
 	Probe time.Duration
-	// Heartbeat is the interval of ZMTP heartbeats, and Silence how long a silent connection lives; defaults 1 s and 3 s.
+	// Heartbeat is the interval of ZMTP heartbeats, and Silence how long a silent connection lives; defaults 1 s and 3 s. DEALERs send them, and
+	// ROUTERs with EndpointConfig.Heartbeats.
 	Heartbeat, Silence time.Duration
 	// PerFrame uses the binding's per-frame calls instead of the batch shim.
 	PerFrame bool

@@ -22,6 +22,10 @@ type EndpointConfig struct {
 	OffLoop bool
 	// Accept lists the message types that may come in here; others are refused.
 	Accept []wire.Type
+	// Heartbeats makes a ROUTER find peers whose process stands still: libzmq's heartbeats, answered by the peer's own ZeroMQ thread. The price is that
+	// nothing but their good will bounds how much such peers send at once (see zmqsock.Config.RecvHWM), so it is for workers, not for clients: those
+	// are given up when they break the promise of their own heartbeats, or the kernel finds their host gone.
+	Heartbeats bool
 	// HangUp allows the loop to end the connection of a peer whose window and queue are full (clients: nobody else is hurt).
 	HangUp bool
 }
@@ -101,11 +105,18 @@ func (ep *Endpoint) start(pause time.Duration) error {
 	// limit that messages have left.
 	cfg := zmqsock.Config{
 		Kind: zmqsock.Router, MaxMsgSize: maxFrame(c.MaxBody), PerFrame: c.PerFrame,
-		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.Silence, SendHWM: 2*int(c.Window/wire.HeaderSize) + 1000,
+		SendHWM:   2*int(c.Window/wire.HeaderSize) + 1000,
+		Heartbeat: -1, Unreachable: c.Silence,
+	}
+	if ep.cfg.Heartbeats {
+		cfg.Heartbeat, cfg.HeartbeatTimeout, cfg.RecvHWM = c.Heartbeat, c.Silence, -1
 	}
 	if ep.cfg.Connect != "" {
 		// What waits towards a broker is bounded by the callers that wait for answers; a count would refuse some of them at random.
 		cfg.Kind, cfg.SendHWM = zmqsock.Dealer, 0
+		// The broker's windows bound what comes from it.
+		cfg.RecvHWM = -1
+		cfg.Heartbeat, cfg.HeartbeatTimeout, cfg.Promise, cfg.Unreachable = c.Heartbeat, c.Silence, c.Silence, 0
 	}
 	s, err := ep.loop.ctx.Open(cfg)
 	if err != nil {

@@ -46,7 +46,7 @@ func (ep *Endpoint) hearEvents() int {
 		case e.Kind == zmqsock.Disconnected:
 			delete(ep.open, e.FD)
 			if p := ep.byFD[e.FD]; p != nil {
-				ep.leave(p, fmt.Sprintf("its connection (descriptor %d at %s) was closed", e.FD, e.Addr))
+				ep.leave(p, fmt.Sprintf("its connection (descriptor %d at %s) was closed, by its end or because it fell silent", e.FD, e.Addr))
 			}
 		}
 	}

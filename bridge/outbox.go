@@ -116,6 +116,8 @@ func (o *Outbox) overflow(p *peer) {
 		return
 	}
 	o.loop.stats.HungUp.Add(1)
+	o.loop.cfg.Logger.Warn("hung up on a peer that does not read", "peer", fmt.Sprintf("%x", p.ref), "unacknowledged", p.window.unacknowledged(),
+		"window", p.window.size, "waiting", p.wait.bytes)
 	o.loop.hangUp(p, "window", fmt.Sprintf("it does not read: %d bytes unacknowledged of a window of %d bytes, %d bytes waiting",
 		p.window.unacknowledged(), p.window.size, p.wait.bytes))
 }

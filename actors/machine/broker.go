@@ -179,8 +179,10 @@ func (b *Broker) Drain(fx []Effect) []Effect {
 // Drained reports whether a draining broker has no hits left.
 func (b *Broker) Drained() bool { return b.draining && b.all.n == 0 }
 
-// Farewell tells every peer that the broker leaves.
+// Farewell tells every peer that the broker leaves. Nothing is given out any more: who waits learns from BYE that it is in vain.
 func (b *Broker) Farewell(fx []Effect) []Effect {
+	b.draining = true
+	b.eachWaiter(b.unqueue)
 	for p := range b.clients {
 		fx = append(fx, send(p, wire.Header{Type: wire.Bye}))
 	}

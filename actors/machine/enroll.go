@@ -116,7 +116,9 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 	if b.names[w.Name] == w {
 		delete(b.names, w.Name)
 	}
+	services := w.services
 	w.withdraw()
+	b.forgetServices(services)
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
 	}
@@ -151,4 +153,16 @@ func (b *Broker) WorkerCrashed(now time.Duration, w *Worker, what string, fx []E
 		return b.ready(now, rival, fx)
 	}
 	return fx
+}
+
+// remembered is how many services nobody offers any more are kept, so that opens of them wait for their workers to come back.
+const remembered = 1024
+
+// forgetServices gives up services that nobody offers and nobody waits for, when there are too many of them.
+func (b *Broker) forgetServices(services []*service) {
+	for _, s := range services {
+		if len(b.services) > remembered && s.workers.Len() == 0 && s.queue.n == 0 {
+			delete(b.services, s.name)
+		}
+	}
 }

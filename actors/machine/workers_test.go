@@ -58,7 +58,7 @@ func TestReadyAgainChangesNothing(t *testing.T) {
 }
 
 func TestBadReadies(t *testing.T) {
-	quote(t, "At most 1,024 services are possible.")
+	quote(t, "At most 1,024 services per worker are possible.")
 	s := newTheatre(t, config())
 	var many []string
 	for i := range 1025 {

@@ -26,12 +26,16 @@ type Config struct {
 	// SendHWM counts whole messages per peer; default 0, no limit by count: the byte windows of package bridge bound a peer,
 	// and a count would refuse small messages long before.
 	SendHWM int
-	// RecvHWM counts whole messages per peer; default 1000: beyond it libzmq stops reading the connection.
+	// RecvHWM counts whole messages per peer; default 1000: beyond it libzmq stops reading the connection. Negative: no limit, for a
+	// socket with heartbeats whose peer bounds what it sends in another way: libzmq 4.3.4 aborts the process when a heartbeat falls due on a connection
+	// that broke while it was not being read.
 	RecvHWM int
 	// Heartbeat is the interval of ZMTP PINGs (ZMQ_HEARTBEAT_IVL), answered by the peer's I/O thread. Default 1 s, negative: off.
 	Heartbeat time.Duration
 	// HeartbeatTimeout is how long a silent connection lives on; default 3 s.
 	HeartbeatTimeout time.Duration
+	// Promise asks the peer to give this connection up when nothing has come from here for so long (ZMQ_HEARTBEAT_TTL); zero asks for nothing.
+	Promise time.Duration
 	// Unreachable is how long the tcp connection to a host that has gone lives on, found by the kernel (keepalive and user timeout, in
 	// whole seconds). Default: the system's own limits, hours. Unlike heartbeats it does not notice a stopped process.
 	Unreachable time.Duration
@@ -52,8 +56,8 @@ func (c *Config) Validate() error {
 		return errors.New("zmqsock: Unreachable is negative: use zero for the system's own limits")
 	case c.Linger < 0:
 		return errors.New("zmqsock: Linger is negative: an endless linger would keep the program from ending")
-	case c.MaxMsgSize < 0 || c.SendHWM < 0 || c.RecvHWM < 0:
-		return fmt.Errorf("zmqsock: MaxMsgSize %d, SendHWM %d, RecvHWM %d: none may be negative", c.MaxMsgSize, c.SendHWM, c.RecvHWM)
+	case c.MaxMsgSize < 0 || c.SendHWM < 0 || c.Promise < 0:
+		return fmt.Errorf("zmqsock: MaxMsgSize %d, SendHWM %d, Promise %v: none may be negative", c.MaxMsgSize, c.SendHWM, c.Promise)
 	case len(c.Identity) > 255 || (c.Identity != "" && c.Identity[0] == 0):
 		return fmt.Errorf("zmqsock: Identity %q: 1 to 255 bytes, the first not zero", c.Identity)
 	case c.Heartbeat > 0 && c.HeartbeatTimeout > 0 && c.HeartbeatTimeout < c.Heartbeat:
@@ -74,8 +78,11 @@ func (c Config) withDefaults() Config {
 	if c.MaxMsgSize == 0 {
 		c.MaxMsgSize = 64 << 20
 	}
-	if c.RecvHWM == 0 {
+	switch {
+	case c.RecvHWM == 0:
 		c.RecvHWM = 1000
+	case c.RecvHWM < 0:
+		c.RecvHWM = 0 // libzmq's word for no limit
 	}
 	return c
 }

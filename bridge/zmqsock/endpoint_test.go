@@ -280,7 +280,7 @@ func TestConfigMistakes(t *testing.T) {
 		"Linger":           {Kind: Router, Linger: -1},
 		"MaxMsgSize":       {Kind: Router, MaxMsgSize: -1},
 		"SendHWM":          {Kind: Router, SendHWM: -1},
-		"RecvHWM":          {Kind: Router, RecvHWM: -1},
+		"Promise":          {Kind: Router, Promise: -1},
 		"Identity":         {Kind: Dealer, Identity: "\x00chosen"},
 		"HeartbeatTimeout": {Kind: Dealer, Heartbeat: 2, HeartbeatTimeout: 1},
 	} {

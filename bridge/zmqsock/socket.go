@@ -96,6 +96,9 @@ func (s *Socket) options(cfg Config) error {
 			func() error { return z.SetHeartbeatIvl(cfg.Heartbeat) },
 			func() error { return z.SetHeartbeatTimeout(cfg.HeartbeatTimeout) })
 	}
+	if cfg.Promise > 0 {
+		steps = append(steps, func() error { return z.SetHeartbeatTtl(cfg.Promise) })
+	}
 	if cfg.Unreachable > 0 {
 		steps = append(steps, s.keepalive(cfg.Unreachable)...)
 	}

@@ -33,11 +33,7 @@ func main() {
 // run tells the whole story. The peer's command gets the bridge's address as its last argument.
 func run(ctx context.Context, out io.Writer, peer []string) (err error) {
 	logger := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn})).With("app", "embed")
-	system := actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
-		actor.WithDeadLetterThrottleInterval(time.Millisecond), // a goroutine lives as long after each dead letter
-	)
-
+	system := newSystem(logger)
 	b, err := bridge.Start(ctx, bridge.Config{System: system, Logger: logger}, bridge.PlainConfig{Bind: []string{"tcp://127.0.0.1:0"}})
 	if err != nil {
 		return err
@@ -101,6 +97,14 @@ func run(ctx context.Context, out io.Writer, peer []string) (err error) {
 	}
 	fmt.Fprintln(out, "a request to it fails at once; all of it happened")
 	return nil
+}
+
+// newSystem is the user's own.
+func newSystem(logger *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
+		actor.WithDeadLetterThrottleInterval(time.Millisecond), // a goroutine lives as long after each dead letter
+	)
 }
 
 // wait returns the next event of a type.

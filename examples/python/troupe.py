@@ -218,6 +218,7 @@ class _Link:
         self._sock = sock = self._context.socket(zmq.DEALER)
         sock.linger, sock.rcvhwm, sock.reconnect_ivl, sock.reconnect_ivl_max = 0, 0, 100, 2000  # ms; our window bounds what may come
         sock.heartbeat_ivl, sock.heartbeat_timeout = 1000, 5000  # ms: a frozen host becomes DISCONNECTED, too
+        sock.heartbeat_ttl = 3000  # and the broker may give this process up when it stands still
         self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             sock.connect(self.endpoint)
@@ -608,12 +609,15 @@ class Worker(_Link):
         log.info("troupe: the broker refused a message of hit %x: %s", head.hit, error)
 
     def _part(self) -> None:
-        """BYE, then PING: once its PONG is here, no BEGIN is on its way any more."""
+        """BYE, then two PINGs, one after the other: the broker may answer the first before it has seen to BYE, the second never.
+        Then no BEGIN is on its way any more."""
         self._parted = not self.welcomed.is_set()
         self._send(Head(BYE)), self._send(Head(PING, arg=1))
 
     def _on_pong(self, head: Head) -> None:
-        self._parted = self._parted or self.draining and head.arg == 1
+        if self.draining and head.arg == 1:
+            self._send(Head(PING, arg=2))
+        self._parted = self._parted or self.draining and head.arg == 2
 
     def _hasty(self) -> bool:
         return False

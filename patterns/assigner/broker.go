@@ -122,7 +122,7 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 
 func (b *Broker) bind() error {
 	var err error
-	if b.workers, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Workers, Keeper: b.pid, Accept: fromWorkers}); err != nil {
+	if b.workers, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Workers, Keeper: b.pid, Accept: fromWorkers, Heartbeats: true}); err != nil {
 		return err
 	}
 	b.clients, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Clients, Keeper: b.pid, Accept: fromClients, HangUp: true})

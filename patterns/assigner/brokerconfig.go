@@ -37,7 +37,8 @@ type BrokerConfig struct {
 	MaxBody int
 	// Window is the most bytes sent to a peer beyond what it has acknowledged, and as much may wait for it; default 4 MiB.
 	Window int64
-	// Heartbeat and Silence: the connection of a peer whose host says nothing for Silence is given up; defaults 1 s and 3 s.
+	// Heartbeat and Silence: a worker whose process or host says nothing for Silence is given up, and so is a client whose host has gone; defaults 1 s
+	// and 3 s. The heartbeats are ZeroMQ's own and need none of the worker's code.
 	Heartbeat, Silence time.Duration
 	// Ask is how long a worker may take to answer when another one claims its name; default 1 s.
 	Ask time.Duration

@@ -27,6 +27,9 @@ type ClientConfig struct {
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
 	// MaxBody is the largest reply taken from the broker, bytes. A broker that passes larger ones is refused; default: none is.
 	MaxBody int
+	// Heartbeat is how often the client's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
+	// the connection up; defaults 1 s and 3 s.
+	Heartbeat, Silence time.Duration
 	// Spin is how often the client's loop yields, while calls are under way, before it sleeps; default 20. More lowers the latency of
 	// single calls at the price of processor time (docs/performance.md).
 	Spin int
@@ -82,6 +85,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit), reason: "no broker has answered at " + cfg.Broker,
 	}
 	l, err := startLink(ctx, linkConfig{
+		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
 		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return c.underway.Load() > 0 }, stop: 2 * time.Second,
 	}, (*clientSide)(c))
@@ -206,11 +210,15 @@ func (r *OpenRequest) options() ([]byte, error) {
 	b := wire.JSON(o)
 	switch {
 	case len(r.Label) > wire.MaxName:
-		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
-			Text: fmt.Sprintf("OpenRequest.Label has %d bytes: at most %d are possible", len(r.Label), wire.MaxName)}
+		return nil, &Error{
+			Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
+			Text: fmt.Sprintf("OpenRequest.Label has %d bytes: at most %d are possible", len(r.Label), wire.MaxName),
+		}
 	case len(b) > wire.MaxOptions:
-		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
-			Text: fmt.Sprintf("OpenRequest.Session and Label have %d bytes as JSON: at most %d are possible, give the rest in a call", len(b), wire.MaxOptions)}
+		return nil, &Error{
+			Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service,
+			Text: fmt.Sprintf("OpenRequest.Session and Label have %d bytes as JSON: at most %d are possible, give the rest in a call", len(b), wire.MaxOptions),
+		}
 	}
 	return b, nil
 }

@@ -39,13 +39,16 @@ type link struct {
 const anyBody = 1 << 30
 
 type linkConfig struct {
-	broker   string
-	accept   []wire.Type
-	system   *actor.ActorSystem
-	logger   *slog.Logger
-	context  *zmqsock.Context
-	maxBody  int
-	spin     int
+	broker  string
+	accept  []wire.Type
+	system  *actor.ActorSystem
+	logger  *slog.Logger
+	context *zmqsock.Context
+	maxBody int
+	spin    int
+
+	heartbeat, silence time.Duration
+
 	busy     func() bool
 	perFrame bool
 	name     string
@@ -74,7 +77,10 @@ func startLink(ctx context.Context, cfg linkConfig, side peerSide) (*link, error
 	if cfg.maxBody == 0 {
 		cfg.maxBody = anyBody
 	}
-	loop, err := bridge.New(bridge.Config{System: l.system, Logger: l.logger, Context: cfg.context, MaxBody: cfg.maxBody, Spin: cfg.spin, Busy: cfg.busy, PerFrame: cfg.perFrame})
+	loop, err := bridge.New(bridge.Config{
+		System: l.system, Logger: l.logger, Context: cfg.context, MaxBody: cfg.maxBody, Spin: cfg.spin, Busy: cfg.busy, PerFrame: cfg.perFrame,
+		Heartbeat: cfg.heartbeat, Silence: cfg.silence,
+	})
 	if err != nil {
 		return nil, err
 	}

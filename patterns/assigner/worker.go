@@ -37,6 +37,9 @@ type WorkerConfig struct {
 	Name     string             // unique at the broker; default: host name and process id
 	Slots    int                // hits served at the same time; default 8
 	Services map[string]Service // by name
+	// Heartbeat is how often the worker's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
+	// the connection up; defaults 1 s and 3 s.
+	Heartbeat, Silence time.Duration
 	// Stop is how long an idle part, or a session that is asked to end, may take to stop; default 5 s.
 	Stop time.Duration
 
@@ -61,8 +64,8 @@ func (c *WorkerConfig) Validate() error {
 		return fmt.Errorf("assigner: WorkerConfig.Slots is %d: from 1 to %d are possible", c.Slots, wire.MaxSlots)
 	case len(c.Name) > wire.MaxName:
 		return fmt.Errorf("assigner: WorkerConfig.Name has %d bytes: at most %d are possible", len(c.Name), wire.MaxName)
-	case c.Stop < 0 || c.MaxBody < 0:
-		return fmt.Errorf("assigner: WorkerConfig.Stop %v, MaxBody %d: none may be negative", c.Stop, c.MaxBody)
+	case c.Stop < 0 || c.MaxBody < 0 || c.Heartbeat < 0 || c.Silence < 0:
+		return fmt.Errorf("assigner: WorkerConfig.Stop %v, MaxBody %d, Heartbeat %v, Silence %v: none may be negative", c.Stop, c.MaxBody, c.Heartbeat, c.Silence)
 	}
 	for name, s := range c.Services {
 		if err := wire.CheckService([]byte(name)); err != nil {
@@ -156,6 +159,7 @@ func (w *Worker) start(ctx context.Context) error {
 		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)},
 	})
 	l, err := startLink(ctx, linkConfig{
+		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
 		broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
@@ -218,8 +222,20 @@ func (s *workerSide) leave() {
 	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ping, Arg: lastWord})
 }
 
-// lastWord marks the PING behind BYE.
-const lastWord = 0x42594521
+// The PINGs behind BYE. The broker may answer the first one before its actors have seen BYE, the second one never.
+const (
+	lastWord = 0x42594521 + iota
+	veryLastWord
+)
+
+func (s *workerSide) parting(arg uint32) {
+	switch arg {
+	case lastWord:
+		_ = s.link.ep.Sender().Send(&wire.Header{Type: wire.Ping, Arg: veryLastWord})
+	case veryLastWord:
+		s.quit()
+	}
+}
 
 // quit takes no further hits.
 func (s *workerSide) quit() {
@@ -352,9 +368,7 @@ func (s *workerSide) message(m *wire.Message) {
 	case wire.Begin:
 		w.begin(m.Copy())
 	case wire.Pong:
-		if m.Header.Arg == lastWord {
-			s.quit()
-		}
+		s.parting(m.Header.Arg)
 	case wire.Cancel:
 		w.mu.Lock()
 		sl := w.slots[m.Header.Hit]

@@ -25,7 +25,8 @@ func about(kind wire.Type, seq uint32) wire.Header {
 type session struct{ closed chan struct{} }
 
 func (s *session) Call(ctx context.Context, c *assigner.Call) ([]byte, error) { return echo(ctx, c) }
-func (s *session) Close() error                                               { close(s.closed); return nil }
+
+func (s *session) Close() error { close(s.closed); return nil }
 
 // END comes in one batch with BEGIN, before the slot's actor can be reached: the session is opened and closed, and only then is ENDED said.
 func TestAnEndRightBehindBegin(t *testing.T) {
