@@ -62,6 +62,39 @@ func TestCancelReachesTheHandler(t *testing.T) {
 	})
 }
 
+// TestAOneShotIsCancelled: while it waits for a slot, and while it runs.
+func TestAOneShotIsCancelled(t *testing.T) {
+	rig.EachPath(t, func(t *testing.T, p rig.Path) {
+		site, ctx := rig.NewSite(t, p), rig.Context(t)
+		site.Broker()
+		d := waitingDiary()
+		w := site.Worker(rig.Services{"waits": d.service()}, rig.Slots(1))
+		c := site.Client()
+		do := func(body string) (<-chan error, func()) {
+			impatient, giveUp := context.WithCancel(ctx)
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Do(impatient, "waits", []byte(body))
+				ended <- err
+			}()
+			return ended, giveUp
+		}
+		runs, giveUpRunning := do("runs")
+		thread := d.expect(t, "open")
+		d.expect(t, "call runs")
+		waits, giveUpWaiting := do("waits")
+		rig.Until(t, "it waits for a slot", func() bool { return waitingOpens(t, ctx, c, "waits") == 1 })
+		giveUpWaiting()
+		require.ErrorIs(t, rig.Receive(t, waits, "the end of the waiting one"), assigner.ErrCancelled)
+		rig.Until(t, "nobody waits", func() bool { return waitingOpens(t, ctx, c, "waits") == 0 })
+		giveUpRunning()
+		requireError(t, rig.Receive(t, runs, "the end of the running one"), assigner.ErrCancelled, assigner.Unknown)
+		require.Equal(t, thread, d.expect(t, "close"))
+		rig.Until(t, "the slot is free", func() bool { return w.Busy() == 0 })
+		rig.Until(t, "the broker knows of no hit", func() bool { return status(t, ctx, c).Hits == 0 })
+	})
+}
+
 func TestALateReplyDisturbsNobody(t *testing.T) {
 	rig.EachPath(t, func(t *testing.T, p rig.Path) {
 		site, ctx := rig.NewSite(t, p), rig.Context(t)

@@ -51,6 +51,32 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
+// TestOneShotsThatAreLost: with their worker, and with their broker. It is unknown whether they have run.
+func TestOneShotsThatAreLost(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.TCP), rig.Context(t)
+	broker := brokerProcess(t, site)
+	c := site.Client()
+	do := func() <-chan error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Do(ctx, "hold", []byte("never freed"))
+			ended <- err
+		}()
+		return ended
+	}
+	worker := workerProcess(t, site, "mortal", 1)
+	lost := do()
+	worker.Await("holds never freed")
+	waiting := do()
+	rig.Until(t, "the second one waits", func() bool { return waitingOpens(t, ctx, c, "hold") == 1 })
+	worker.Kill()
+	requireGone(t, rig.Receive(t, lost, "the end of the one-shot"), "mortal", "disconnected")
+	heir := rig.Spawn(t, "worker", workerConfig{Broker: site.Workers, Name: "heir", Slots: 1})
+	heir.Await("holds never freed") // the one that waited
+	broker.Kill()
+	requireError(t, rig.Receive(t, waiting, "the end of the other one-shot"), assigner.ErrBrokerGone, assigner.Unknown)
+}
+
 // requireGone requires the error of a call that was under way at a worker that was lost, with its why-record.
 func requireGone(t *testing.T, err error, worker, detector string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,37 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 	"github.com/troupe-mq/troupe/test/e2e/internal/rig"
 )
+
+// TestAHundredCallsAheadOfTheirReplies: replies leave in the order of the calls, though nobody waits for them, and frames pass as they are.
+func TestAHundredCallsAheadOfTheirReplies(t *testing.T) {
+	for _, p := range []rig.Path{{Transport: "tcp"}, {Transport: "ipc", PerFrame: true}} {
+		t.Run(p.String(), func(t *testing.T) {
+			site := rig.NewSite(t, p)
+			site.Broker()
+			site.Worker(rig.Services{"echo": echo})
+			peer := rig.NewRaw(t, site.Clients).Hello()
+			handle, epoch := peer.Open(1, "echo")
+			const calls = 100
+			body := func(seq uint32) [][]byte {
+				return [][]byte{fmt.Appendf(nil, "call %d", seq), bytes.Repeat([]byte{byte(seq)}, int(seq*seq))}
+			}
+			for seq := range uint32(calls) {
+				peer.Say(toHit(wire.Call, handle, epoch, seq+1), body(seq+1)...)
+			}
+			peer.Say(toHit(wire.Close, handle, epoch, 0))
+			for seq := range uint32(calls) {
+				said := peer.Hear()
+				require.Equal(t, wire.Header{Type: wire.Reply, Hit: handle, Epoch: epoch, Seq: seq + 1}, said.Header)
+				require.Equal(t, body(seq+1), said.Frames)
+			}
+			require.Equal(t, wire.Closed, peer.Hear().Type, "calls made before the close are served first")
+		})
+	}
+}
 
 // TestCallsBeyondTheLimit: a hit that is used by more callers than it may have calls under way refuses some, with the reason, and is never out of step
 // afterwards, though calls behind a refused one were on their way already.

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"testing"
 
@@ -158,6 +160,11 @@ func TestThreadAfterItsHit(t *testing.T) {
 				require.EqualValues(t, want, reply[0], "what the hits before have left on the thread")
 				require.NoError(t, h.Close(ctx))
 				rig.Until(t, "the thread is back", func() bool { return w.Busy() == 0 })
+				if task := fmt.Sprintf("/proc/self/task/%d", h.Thread()); keep {
+					require.DirExists(t, task)
+				} else {
+					rig.Until(t, "the thread has ended", func() bool { _, err := os.Stat(task); return os.IsNotExist(err) })
+				}
 			}
 			if keep {
 				require.Len(t, threads, 1)
