@@ -57,7 +57,11 @@ func TestLoadClientSeesLies(t *testing.T) {
 		s.load, err = start(false, h.program(programLoad), s.at.client, peer)
 		require.NoError(t, err)
 		require.NoError(t, s.open(patient(t), 1))
-		_, err = s.run(patient(t), "run 1 1 32")
+		for range 1000 { // a short run on a busy machine may not come as far as the fifth call
+			if _, err = s.run(patient(t), "run 1 1 32"); err != nil {
+				break
+			}
+		}
 		require.ErrorContains(t, err, words, part)
 		require.NoError(t, s.close())
 	}
