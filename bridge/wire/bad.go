@@ -33,14 +33,20 @@ func (h *Header) complain(frames int) error {
 		return bad(BadType, "message type %d is unknown to HIT/1: see the list of types in docs/protocol/hit.md", uint8(h.Type))
 	case h.Flags&^r.flags != 0:
 		return bad(BadFlag, "%s with flags 0x%04x: bits 0x%04x are not allowed on it and must be zero", r.name, uint16(h.Flags), uint16(h.Flags&^r.flags))
-	case h.Part != 0:
-		return bad(BadFrame, "%s with part %d: this version has no parts, the field must be zero", r.name, h.Part)
+	case h.Type == Part && h.Part == 0:
+		return bad(BadFrame, "PART with part 0: parts are numbered from 1")
+	case h.Type != Part && h.Part != 0:
+		return bad(BadFrame, "%s with part %d: the field is for PART, it must be zero", r.name, h.Part)
 	case frames < r.frames[0]:
 		return bad(BadFrame, "%s with %d frames after the header: at least %d are needed", r.name, frames, r.frames[0])
 	case frames > r.frames[1]:
 		return bad(BadFrame, "%s with %d frames after the header: at most %d are allowed", r.name, frames, r.frames[1])
 	case h.Type == Opened:
-		return bad(BadFrame, "OPENED with %d frame after the header: a client gets handle and worker, a worker sends none", frames)
+		return bad(BadFrame, "OPENED with %d frames after the header: a client gets handle and worker, and what it has asked for; a worker sends none", frames)
+	case h.Flags.Has(More):
+		return bad(BadFrame, "%s with the flag more but without a body: send the announced size, then at least one body frame", r.name)
+	case h.Type == Begin && h.Flags.Has(Direct):
+		return bad(BadFrame, "BEGIN with the flag direct has %d frames and flags 0x%04x: send service, options and token, without a call", frames, uint16(h.Flags))
 	case h.Flags.Has(First):
 		return bad(BadFrame, "%s with the flag first but no body: send service, options and at least one body frame", r.name)
 	case h.Flags.Has(Last):

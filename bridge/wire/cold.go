@@ -10,6 +10,7 @@ type HelloInfo struct {
 	Name   string `json:"name,omitempty"`
 	Lang   string `json:"lang,omitempty"`
 	Window int64  `json:"window,omitempty"` // bytes; 0: the broker's
+	Token  string `json:"token,omitempty"`  // hex; with the flag direct, at a worker
 }
 
 // ReadyInfo is the JSON frame of READY.
@@ -22,8 +23,29 @@ type ReadyInfo struct {
 	Host        string   `json:"host,omitempty"`
 	Incarnation string   `json:"incarnation,omitempty"`
 	Lang        string   `json:"lang,omitempty"`
-	Threads     string   `json:"threads,omitempty"` // pinned or shared
-	Window      int64    `json:"window,omitempty"`  // bytes; 0: the broker's
+	Threads     string   `json:"threads,omitempty"`    // pinned or shared
+	Window      int64    `json:"window,omitempty"`     // bytes; 0: the broker's
+	SlotsMax    int      `json:"slots_max,omitempty"`  // how far slots can grow; 0: not at all
+	Direct      string   `json:"direct,omitempty"`     // endpoint for direct hits
+	DirectKey   string   `json:"direct_key,omitempty"` // its CURVE public key, Z85
+}
+
+// ChangedInfo is the JSON frame of CHANGED.
+type ChangedInfo struct {
+	Slots int `json:"slots"` // hits the broker may have open here at present
+}
+
+// VitalsInfo is the JSON frame of VITALS.
+type VitalsInfo struct {
+	Peer       string `json:"peer"`        // worker, client or broker
+	Alive      bool   `json:"alive"`       // its connection stands, and its transport has answered
+	By         string `json:"by"`          // the instrument that says so
+	WithinMS   int64  `json:"within_ms"`   // a silence of the transport longer than this would have been noticed
+	State      string `json:"state"`       // of the hit
+	Running    uint32 `json:"running"`     // seq of the call under way, 0: none
+	RunningMS  int64  `json:"running_ms"`  // since that call was passed on, or the one before was answered
+	ProgressMS int64  `json:"progress_ms"` // since the hit's thread last gave a sign
+	Queued     int    `json:"queued"`      // calls behind the running one
 }
 
 // WelcomeInfo is the JSON frame of WELCOME.
@@ -34,12 +56,16 @@ type WelcomeInfo struct {
 	Window      int64  `json:"window"`
 	HeartbeatMS int64  `json:"heartbeat_ms"`
 	Name        string `json:"name"`
+	MaxResumeMS int64  `json:"max_resume_ms,omitempty"` // how long a hit is kept without its client, at most; to clients
+	LeaseMS     int64  `json:"lease_ms,omitempty"`      // of direct hits; to workers
 }
 
 // OpenOptions is the JSON frame of OPEN.
 type OpenOptions struct {
 	Label   string          `json:"label,omitempty"`
 	Session json.RawMessage `json:"session,omitempty"`
+	// ResumeMS asks for the hit to be kept that long without its client.
+	ResumeMS int64 `json:"resume_ms,omitempty"`
 }
 
 // Limits of the cold path.

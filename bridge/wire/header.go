@@ -70,7 +70,7 @@ func (h *Header) Parse(b []byte) error {
 // Check judges type, flags, part and the number of frames after the header. The error is a *BadMessage.
 func (h *Header) Check(frames int) error {
 	r := &rules[h.Type]
-	if r.name == "" || h.Flags&^r.flags != 0 || frames < r.frames[0] || frames > r.frames[1] || h.Part != 0 || h.odd(frames) {
+	if r.name == "" || h.Flags&^r.flags != 0 || frames < r.frames[0] || frames > r.frames[1] || (h.Part != 0) != (h.Type == Part) || h.odd(frames) {
 		return h.complain(frames)
 	}
 	return nil
@@ -80,12 +80,17 @@ func (h *Header) Check(frames int) error {
 func (h *Header) odd(frames int) bool {
 	switch h.Type {
 	case Open, Begin:
+		if h.Type == Begin && h.Flags.Has(Direct) {
+			return frames != 3 || h.Flags != Direct // service, options, token
+		}
 		if h.Flags.Has(First) {
 			return frames < 3
 		}
 		return frames > 2 || h.Flags.Has(Last)
 	case Opened:
-		return frames == 1
+		return frames == 1 || frames == 4 || frames == 5
+	case Call, Reply:
+		return h.Flags.Has(More) && frames < 2
 	}
 	return false
 }

@@ -49,11 +49,15 @@ func TestHeaderOfAnotherLengthIsRefused(t *testing.T) {
 	}
 }
 
-func TestPartIsZeroInThisVersion(t *testing.T) {
-	quote(t, "| 24 | 4 | part | 0 in this version |")
+func TestPartIsForPartsOnly(t *testing.T) {
+	quote(t, "| 24 | 4 | part | number of a PART within its call, from 1; else 0 |")
 	quote(t, "a field out of range")
 	h := wire.Header{Type: wire.Call, Seq: 1, Part: 1}
 	requireBad(t, wire.BadFrame, h.Check(1), "part 1")
+	h = wire.Header{Type: wire.Part, Seq: 1, Part: 1}
+	require.NoError(t, h.Check(1))
+	h.Part = 0
+	requireBad(t, wire.BadFrame, h.Check(1), "part 0")
 }
 
 func TestBodiesAreFromOneToSixty(t *testing.T) {
@@ -80,7 +84,7 @@ func TestBodiesAreFromOneToSixty(t *testing.T) {
 
 func TestBodiesOnlyWithFirst(t *testing.T) {
 	quote(t, "bodies only with the flag `first`")
-	quote(t, "OPEN and BEGIN with `first`, CALL, REPLY, ERROR")
+	quote(t, "OPEN and BEGIN with `first`, CALL, REPLY, PART, ERROR")
 	for _, typ := range []wire.Type{wire.Open, wire.Begin} {
 		plain := wire.Header{Type: typ}
 		require.NoError(t, plain.Check(2))
@@ -100,7 +104,9 @@ func TestOpenedHasHandleAndWorkerOrNeither(t *testing.T) {
 	require.NoError(t, h.Check(0))
 	require.NoError(t, h.Check(2))
 	requireBad(t, wire.BadFrame, h.Check(1), "handle and worker")
-	requireBad(t, wire.BadFrame, h.Check(3), "at most 2")
+	require.NoError(t, h.Check(3), "with a session key")
+	requireBad(t, wire.BadFrame, h.Check(4), "handle and worker")
+	requireBad(t, wire.BadFrame, h.Check(7), "at most 6")
 }
 
 func TestHotPathDoesNotAllocate(t *testing.T) {

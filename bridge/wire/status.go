@@ -32,16 +32,24 @@ const (
 	BrokerGone     Status = 24
 	Refused        Status = 25
 	BadIdentity    Status = 26
+	BadKey         Status = 27
+	LostReply      Status = 28
+	Fenced         Status = 29
+	BadToken       Status = 30
+	LeaseOver      Status = 31
+	BadPart        Status = 32
+	OverCredit     Status = 33
+	SlotTaken      Status = 34
 
 	// Statuses is the number of statuses known, for tables indexed by status.
-	Statuses = 27
+	Statuses = 35
 )
 
 var statusNames = [Statuses]string{
 	"ok", "bad-frame", "bad-version", "bad-type", "bad-flag", "too-large", "not-registered", "unknown-service",
 	"unknown-hit", "not-owner", "stale-epoch", "bad-seq", "closed", "queue-full", "expired", "cancelled", "worker-gone",
 	"service-error", "panicked", "name-taken", "draining", "peer-slow", "killed", "internal", "broker-gone", "refused",
-	"bad-identity",
+	"bad-identity", "bad-key", "reply-lost", "fenced", "bad-token", "lease-over", "bad-part", "over-credit", "slot-taken",
 }
 
 // String returns the specification's name of the status, as worker-gone.

@@ -15,6 +15,11 @@ const (
 	Credit  Type = 8
 	Admin   Type = 9
 	Bye     Type = 10
+	Resume  Type = 11
+	Ack     Type = 12
+	Detach  Type = 13
+	Probe   Type = 14
+	Part    Type = 15
 	Welcome Type = 17
 	Opened  Type = 18
 	Reply   Type = 19
@@ -22,10 +27,16 @@ const (
 	Error   Type = 21
 	Closed  Type = 22
 	Report  Type = 23
+	Resumed Type = 24
+	Vitals  Type = 25
 	Ready   Type = 33
 	Ended   Type = 34
+	Changed Type = 35
+	Renew   Type = 36
+	Tally   Type = 37
 	Begin   Type = 49
 	End     Type = 50
+	Grant   Type = 51 // LEASE; the word is taken by Lease
 )
 
 // rule is what section 3 and 4 of the specification allow a type to carry.
@@ -39,9 +50,9 @@ type rule struct {
 const MaxBodies = 60
 
 var rules = [256]rule{
-	Hello:   {"HELLO", 0, [2]int{1, 1}},
-	Open:    {"OPEN", First | Last | Ref, [2]int{2, 2 + MaxBodies}},
-	Call:    {"CALL", Last, [2]int{1, MaxBodies}},
+	Hello:   {"HELLO", Direct, [2]int{1, 1}},
+	Open:    {"OPEN", First | Last | Ref | Now | Direct, [2]int{2, 2 + MaxBodies}},
+	Call:    {"CALL", Last | More, [2]int{1, MaxBodies}},
 	Cancel:  {"CANCEL", Ref, [2]int{0, 0}},
 	Close:   {"CLOSE", Ref, [2]int{0, 0}},
 	Ping:    {"PING", 0, [2]int{0, 0}},
@@ -49,17 +60,28 @@ var rules = [256]rule{
 	Credit:  {"CREDIT", 0, [2]int{0, 0}},
 	Admin:   {"ADMIN", 0, [2]int{1, 1}},
 	Bye:     {"BYE", 0, [2]int{0, 0}},
-	Welcome: {"WELCOME", 0, [2]int{1, 1}},
-	Opened:  {"OPENED", Ref, [2]int{0, 2}},
-	Reply:   {"REPLY", Last | Ref, [2]int{1, MaxBodies}},
+	Resume:  {"RESUME", 0, [2]int{1, 1}},
+	Ack:     {"ACK", 0, [2]int{0, 0}},
+	Detach:  {"DETACH", 0, [2]int{0, 0}},
+	Probe:   {"PROBE", 0, [2]int{0, 0}},
+	Part:    {"PART", Last | More, [2]int{1, MaxBodies}},
+	Welcome: {"WELCOME", Direct, [2]int{1, 1}},
+	Opened:  {"OPENED", Ref | Direct, [2]int{0, 6}},
+	Reply:   {"REPLY", Last | Ref | More, [2]int{1, MaxBodies}},
 	Working: {"WORKING", Ref, [2]int{0, 1}},
 	Error:   {"ERROR", Last | Ref, [2]int{1, 2}},
 	Closed:  {"CLOSED", Ref, [2]int{1, 2}},
 	Report:  {"REPORT", 0, [2]int{1, 1}},
+	Resumed: {"RESUMED", 0, [2]int{1, 1}},
+	Vitals:  {"VITALS", 0, [2]int{1, 1}},
 	Ready:   {"READY", 0, [2]int{1, 1}},
 	Ended:   {"ENDED", 0, [2]int{0, 1}},
-	Begin:   {"BEGIN", First | Last, [2]int{2, 2 + MaxBodies}},
+	Changed: {"CHANGED", 0, [2]int{1, 1}},
+	Renew:   {"RENEW", 0, [2]int{0, 0}},
+	Tally:   {"TALLY", 0, [2]int{0, 0}},
+	Begin:   {"BEGIN", First | Last | Direct, [2]int{2, 2 + MaxBodies}},
 	End:     {"END", 0, [2]int{0, 0}},
+	Grant:   {"LEASE", 0, [2]int{0, 0}},
 }
 
 // Known reports whether t is a type of this version.
@@ -78,9 +100,12 @@ type Flags uint16
 
 // The flags of HIT/1.
 const (
-	First Flags = 0x0001 // OPEN, BEGIN: the bodies are the hit's first call
-	Last  Flags = 0x0002 // close after this call; on an answer: the hit has ended
-	Ref   Flags = 0x0010 // the hit field is the client's reference
+	First  Flags = 0x0001 // OPEN, BEGIN: the bodies are the hit's first call
+	Last   Flags = 0x0002 // close after this call; on an answer: the hit has ended
+	More   Flags = 0x0004 // CALL, REPLY, PART: parts of the body follow
+	Now    Flags = 0x0008 // OPEN: refuse rather than wait for a slot
+	Ref    Flags = 0x0010 // the hit field is the client's reference
+	Direct Flags = 0x0020 // the hit's calls take the direct way between client and worker
 )
 
 // Has reports whether all flags of want are set.

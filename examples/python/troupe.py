@@ -54,19 +54,23 @@ Progress = Callable[[float, str], Any]               # called with fraction and 
 
 # -- The wire: types, flags, statuses, header (hit.md, sections 2 to 5). -------------------------------------------------------
 
-HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE = range(1, 11)
-WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT = range(17, 24)
-READY, ENDED, BEGIN, END = 33, 34, 49, 50
-FIRST, LAST, REF, MOST = 0x01, 0x02, 0x10, 60
+HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE, RESUME, ACK, DETACH, PROBE, PART = range(1, 16)
+WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS = range(17, 26)
+READY, ENDED, CHANGED, RENEW, TALLY, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 49, 50, 51
+FIRST, LAST, MORE, NOW, REF, DIRECT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 60
 RULES = {  # type: name, flags that may be set, least and most frames after the header
-    HELLO: ("hello", 0, 1, 1), OPEN: ("open", FIRST | LAST | REF, 2, 2 + MOST), CALL: ("call", LAST, 1, MOST), CANCEL: ("cancel", REF, 0, 0),
-    CLOSE: ("close", REF, 0, 0), PING: ("ping", 0, 0, 0), PONG: ("pong", 0, 0, 0), CREDIT: ("credit", 0, 0, 0), ADMIN: ("admin", 0, 1, 1),
-    BYE: ("bye", 0, 0, 0), WELCOME: ("welcome", 0, 1, 1), OPENED: ("opened", REF, 0, 2), REPLY: ("reply", LAST | REF, 1, MOST),
-    WORKING: ("working", REF, 0, 1), ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1),
-    READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), BEGIN: ("begin", FIRST | LAST, 2, 2 + MOST), END: ("end", 0, 0, 0)}
+    HELLO: ("hello", DIRECT, 1, 1), OPEN: ("open", FIRST | LAST | REF | NOW | DIRECT, 2, 2 + MOST), CALL: ("call", LAST | MORE, 1, MOST),
+    CANCEL: ("cancel", REF, 0, 0), CLOSE: ("close", REF, 0, 0), PING: ("ping", 0, 0, 0), PONG: ("pong", 0, 0, 0),
+    CREDIT: ("credit", 0, 0, 0), ADMIN: ("admin", 0, 1, 1), BYE: ("bye", 0, 0, 0), RESUME: ("resume", 0, 1, 1), ACK: ("ack", 0, 0, 0),
+    DETACH: ("detach", 0, 0, 0), PROBE: ("probe", 0, 0, 0), PART: ("part", LAST | MORE, 1, MOST), WELCOME: ("welcome", DIRECT, 1, 1),
+    OPENED: ("opened", REF | DIRECT, 0, 6), REPLY: ("reply", LAST | REF | MORE, 1, MOST), WORKING: ("working", REF, 0, 1),
+    ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 1, 1),
+    VITALS: ("vitals", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
+    RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
+    LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
           " closed queue-full expired cancelled worker-gone service-error panicked name-taken draining peer-slow killed internal"
-          " broker-gone refused bad-identity").split()
+          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken").split()
 
 
 class Outcome(enum.IntEnum):
@@ -151,11 +155,14 @@ class Head(NamedTuple):
             raise TroupeError.of("bad-type", f"message type {self.type} is unknown to HIT/1")
         name, flags, least, most = RULES[self.type]
         opens, first, last = self.type in (OPEN, BEGIN), self.flags & FIRST, self.flags & LAST
+        tokened = self.type == BEGIN and self.flags == DIRECT  # service, options, token
         if self.flags & ~flags or opens and last and not first:
             raise TroupeError.of("bad-flag", f"{name.upper()} with flags {self.flags:#x}: {flags:#x} are possible, last only with first")
-        if not least <= frames <= most or self.part or opens and bool(first) != (frames > 2) or self.type == OPENED and frames == 1:
+        sized = self.type in (CALL, REPLY) and self.flags & MORE  # the announced size comes before the body
+        if (not least + bool(sized) <= frames <= most or bool(self.part) != (self.type == PART) or opens and bool(first or tokened) != (frames > 2)
+                or self.type == OPENED and frames in (1, 4, 5)):
             raise TroupeError.of("bad-frame", f"{name.upper()} with flags {self.flags:#x}, part {self.part} and {frames} frames after the"
-                                              f" header: {least} to {most} are possible, bodies only with the flag first, part is 0")
+                                              f" header: {least} to {most} are possible, bodies only with the flag first, a part only on PART")
 
 
 _HEADER = struct.Struct(">2sBBHHQIIII")

@@ -8,9 +8,9 @@ static const struct rule {
 	uint8_t known, least, most; // frames after the header
 	uint16_t flags;
 } rules[256] = {
-	[HIT_HELLO] = {1, 1, 1, 0},
-	[HIT_OPEN] = {1, 2, HIT_FRAMES, HIT_FIRST | HIT_LAST | HIT_REF},
-	[HIT_CALL] = {1, 1, HIT_BODIES, HIT_LAST},
+	[HIT_HELLO] = {1, 1, 1, HIT_DIRECT},
+	[HIT_OPEN] = {1, 2, HIT_FRAMES, HIT_FIRST | HIT_LAST | HIT_REF | HIT_NOW | HIT_DIRECT},
+	[HIT_CALL] = {1, 1, HIT_BODIES, HIT_LAST | HIT_MORE},
 	[HIT_CANCEL] = {1, 0, 0, HIT_REF},
 	[HIT_CLOSE] = {1, 0, 0, HIT_REF},
 	[HIT_PING] = {1, 0, 0, 0},
@@ -18,17 +18,28 @@ static const struct rule {
 	[HIT_CREDIT] = {1, 0, 0, 0},
 	[HIT_ADMIN] = {1, 1, 1, 0},
 	[HIT_BYE] = {1, 0, 0, 0},
-	[HIT_WELCOME] = {1, 1, 1, 0},
-	[HIT_OPENED] = {1, 0, 2, HIT_REF},
-	[HIT_REPLY] = {1, 1, HIT_BODIES, HIT_LAST | HIT_REF},
+	[HIT_RESUME] = {1, 1, 1, 0},
+	[HIT_ACK] = {1, 0, 0, 0},
+	[HIT_DETACH] = {1, 0, 0, 0},
+	[HIT_PROBE] = {1, 0, 0, 0},
+	[HIT_PART] = {1, 1, HIT_BODIES, HIT_LAST | HIT_MORE},
+	[HIT_WELCOME] = {1, 1, 1, HIT_DIRECT},
+	[HIT_OPENED] = {1, 0, 6, HIT_REF | HIT_DIRECT},
+	[HIT_REPLY] = {1, 1, HIT_BODIES, HIT_LAST | HIT_REF | HIT_MORE},
 	[HIT_WORKING] = {1, 0, 1, HIT_REF},
 	[HIT_ERROR] = {1, 1, 2, HIT_LAST | HIT_REF},
 	[HIT_CLOSED] = {1, 1, 2, HIT_REF},
 	[HIT_REPORT] = {1, 1, 1, 0},
+	[HIT_RESUMED] = {1, 1, 1, 0},
+	[HIT_VITALS] = {1, 1, 1, 0},
 	[HIT_READY] = {1, 1, 1, 0},
 	[HIT_ENDED] = {1, 0, 1, 0},
-	[HIT_BEGIN] = {1, 2, HIT_FRAMES, HIT_FIRST | HIT_LAST},
+	[HIT_CHANGED] = {1, 1, 1, 0},
+	[HIT_RENEW] = {1, 0, 0, 0},
+	[HIT_TALLY] = {1, 0, 0, 0},
+	[HIT_BEGIN] = {1, 2, HIT_FRAMES, HIT_FIRST | HIT_LAST | HIT_DIRECT},
 	[HIT_END] = {1, 0, 0, 0},
+	[HIT_LEASE] = {1, 0, 0, 0},
 };
 
 static void put16(uint8_t *b, uint16_t v) { v = htobe16(v); memcpy(b, &v, sizeof v); }
@@ -77,12 +88,16 @@ int hit_check(const struct hit_header *h, int frames)
 		return HIT_BAD_TYPE;
 	if (h->flags & ~r->flags)
 		return HIT_BAD_FLAG;
-	if (frames < r->least || frames > r->most || h->part != 0)
+	if (frames < r->least || frames > r->most || (h->part != 0) != (h->type == HIT_PART))
 		return HIT_BAD_FRAME;
 	if (h->type == HIT_OPENED)
-		return frames == 1 ? HIT_BAD_FRAME : HIT_OK;
+		return frames == 1 || frames == 4 || frames == 5 ? HIT_BAD_FRAME : HIT_OK;
+	if ((h->type == HIT_CALL || h->type == HIT_REPLY) && h->flags & HIT_MORE)
+		return frames < 2 ? HIT_BAD_FRAME : HIT_OK;
 	if (h->type != HIT_OPEN && h->type != HIT_BEGIN)
 		return HIT_OK;
+	if (h->type == HIT_BEGIN && h->flags & HIT_DIRECT)
+		return frames != 3 || h->flags != HIT_DIRECT ? HIT_BAD_FRAME : HIT_OK;
 	if (h->flags & HIT_FIRST)
 		return frames < 3 ? HIT_BAD_FRAME : HIT_OK;
 	if (h->flags & HIT_LAST)
