@@ -3,12 +3,9 @@ package assigner
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -50,23 +47,8 @@ func (c *ClientConfig) Validate() error {
 
 // Client opens hits at a broker. It is safe for use by many goroutines.
 type Client struct {
-	cfg      ClientConfig
-	link     *link
-	underway atomic.Int64 // calls and opens without an answer yet
-	refs     atomic.Uint64
-	maxBody  atomic.Int64 // the broker's
-	ending   ending
-	watched  chan struct{} // closed when watch has ended
-	over     chan struct{} // closed when nothing can be asked for any more
-
-	mu     sync.Mutex
-	up     chan struct{} // closed while registered
-	isUp   bool
-	end    *Error // why nothing can be asked for any more
-	peer   wire.Peer
-	reason string // of the last loss
-	opens  map[uint64]*pending
-	hits   map[uint64]*Hit
+	up     *uplink
+	ending ending
 }
 
 // Dial starts a client. It does not wait for the broker, which may be started later: opens wait for it as long as their contexts allow.
@@ -80,57 +62,18 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{
-		cfg: cfg, ending: newEnding(), watched: make(chan struct{}), over: make(chan struct{}), up: make(chan struct{}),
-		opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit), reason: "no broker has answered at " + cfg.Broker,
-	}
-	l, err := startLink(ctx, linkConfig{
-		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
-		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
-		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return c.underway.Load() > 0 }, stop: 2 * time.Second,
-	}, (*clientSide)(c))
-	if err != nil {
+	c := &Client{ending: newEnding()}
+	var err error
+	if c.up, err = newUplink(ctx, cfg, c.ending.begun); err != nil {
 		return nil, err
 	}
-	c.link = l
-	if err := l.begin(ctx); err != nil {
-		_ = l.close(ctx)
-		return nil, err
-	}
-	go c.watch()
 	return c, nil
-}
-
-// watch ends what is under way when a part of the client fails. Close waits for it.
-func (c *Client) watch() {
-	defer close(c.watched)
-	select {
-	case <-c.ending.begun:
-		return
-	case <-c.link.tree.Done():
-	case <-c.link.loop.Done():
-	}
-	c.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.link.tree.Err())})
-}
-
-// finish fails all that is under way, and all that will be asked for; the first reason stays.
-func (c *Client) finish(e *Error) {
-	c.mu.Lock()
-	if c.end == nil {
-		c.end = e
-		close(c.over)
-	}
-	c.mu.Unlock()
-	c.failAll(e)
 }
 
 // Close says goodbye to the broker, which ends the client's hits, and stops. Calls under way fail with ErrClosed.
 func (c *Client) Close(ctx context.Context) error {
 	return c.ending.come(ctx, func() error {
-		<-c.watched
-		c.finish(&Error{Status: wire.IsClosed, Text: "the client was closed: dial another one"})
-		_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
-		return c.link.close(ctx)
+		return c.up.close(ctx)
 	})
 }
 
@@ -154,13 +97,13 @@ func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
 		return nil, err
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref}
-	p, err := c.open(ctx, r.Service, h, options, nil, nil)
+	p, err := c.up.open(ctx, r.Service, h, options, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.await(ctx, p, func() { c.forget(p) })
+	a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
 	if err != nil {
-		return nil, c.name(err, r.Service, 0)
+		return nil, c.up.name(err, r.Service, 0)
 	}
 	return a.hit, nil
 }
@@ -181,13 +124,13 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 		return nil, err
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
-	p, err := c.open(ctx, r.Service, h, options, call.frames(), call.Progress)
+	p, err := c.up.open(ctx, r.Service, h, options, call.frames(), call.Progress)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.await(ctx, p, func() { c.forget(p) })
+	a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
 	if err != nil {
-		return nil, c.name(err, r.Service, 0)
+		return nil, c.up.name(err, r.Service, 0)
 	}
 	return a.frames, nil
 }
@@ -223,120 +166,11 @@ func (r *OpenRequest) options() ([]byte, error) {
 	return b, nil
 }
 
-// open sends an OPEN as soon as there is a broker.
-func (c *Client) open(ctx context.Context, service string, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
-	p := newPending(progress)
-	p.service, p.oneshot = service, h.Flags.Has(wire.First)
-	if err := c.Ready(ctx); err != nil {
-		return nil, c.name(err, service, 0)
-	}
-	if err := c.tooLarge(body); err != nil {
-		return nil, c.name(err, service, 0)
-	}
-	h.Arg, h.Hit = deadline(ctx), c.refs.Add(1)
-	frames := make([][]byte, 0, 2+len(body))
-	frames = append(append(frames, []byte(service), options), body...)
-	if err := c.ask(p, h.Hit, &h, frames...); err != nil {
-		return nil, c.name(err, service, 0)
-	}
-	return p, nil
-}
-
-// ask sends what will be answered by its reference.
-func (c *Client) ask(p *pending, ref uint64, h *wire.Header, frames ...[]byte) error {
-	p.ref = ref
-	c.mu.Lock()
-	end, peer := c.end, c.peer
-	if end == nil {
-		c.opens[ref] = p
-		c.underway.Add(1)
-	}
-	c.mu.Unlock()
-	if end != nil {
-		return end.notStarted()
-	}
-	if err := c.link.ep.Sender().SendOn(peer, h, frames...); err != nil {
-		c.takeOpen(ref)
-		c.settle(p, answer{err: c.gone(NeverStarted)})
-	}
-	return nil
-}
-
 // Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
 // the broker's refusal where it refuses the client for ever.
-func (c *Client) Ready(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		up, is, end, reason := c.up, c.isUp, c.end, c.reason
-		c.mu.Unlock()
-		switch {
-		case end != nil:
-			return end.notStarted()
-		case is:
-			return unstarted(ctx)
-		}
-		select {
-		case <-up:
-		case <-c.over:
-		case <-c.link.failed:
-			return c.link.err
-		case <-ctx.Done():
-			return &Error{
-				Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
-				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", c.cfg.Broker, reason),
-			}
-		}
-	}
-}
-
-func (c *Client) tooLarge(frames [][]byte) error {
-	n := 0
-	for _, f := range frames {
-		n += len(f)
-	}
-	switch limit := c.maxBody.Load(); {
-	case int64(n) > limit:
-		return &Error{Status: wire.TooLarge, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d bytes, the broker takes %d (its --max-body): send less", n, limit)}
-	case len(frames) > wire.MaxBodies:
-		return &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d frames, at most %d are possible", len(frames), wire.MaxBodies)}
-	}
-	return nil
-}
+func (c *Client) Ready(ctx context.Context) error { return c.up.ready(ctx) }
 
 // Admin asks the broker for what ADMIN offers; the answer is JSON.
 func (c *Client) Admin(ctx context.Context, request any) (json.RawMessage, error) {
-	if err := c.Ready(ctx); err != nil {
-		return nil, err
-	}
-	p, ref := newPending(nil), uint32(c.refs.Add(1))
-	if err := c.ask(p, uint64(ref), &wire.Header{Type: wire.Admin, Arg: ref}, wire.JSON(request)); err != nil {
-		return nil, err
-	}
-	a, err := c.await(ctx, p, func() { c.takeOpen(p.ref) })
-	if err != nil {
-		return nil, err
-	}
-	return a.frames[0], nil
-}
-
-// deadline is the ctx's as an arg, in ms; 0 without one. It is a little shorter than the caller's own patience, a tenth but at most
-// 50 ms, so that the answer "expired, never started" is here before the caller gives up and has to call the outcome unknown.
-func deadline(ctx context.Context) uint32 {
-	at, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	left := time.Until(at)
-	left -= min(left/10, 50*time.Millisecond)
-	return uint32(min(max(left/time.Millisecond, 1), 1<<32-1))
-}
-
-func (c *Client) name(err error, service string, hit uint64) error {
-	var e *Error
-	if errors.As(err, &e) && e.Service == "" {
-		named := *e
-		named.Service, named.Hit = service, hit
-		return &named
-	}
-	return err
+	return c.up.admin(ctx, request)
 }

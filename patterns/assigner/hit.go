@@ -12,7 +12,7 @@ import (
 
 // Hit is an open session with a thread of its own. It is safe for use by many goroutines: their calls run one after another.
 type Hit struct {
-	client  *Client
+	up      *uplink
 	handle  uint64
 	epoch   uint32
 	peer    wire.Peer
@@ -68,11 +68,11 @@ func (h *Hit) Call(ctx context.Context, body []byte) ([]byte, error) {
 func (h *Hit) CallWith(ctx context.Context, r Request) ([][]byte, error) {
 	p, err := h.start(ctx, r)
 	if err != nil {
-		return nil, h.client.name(err, h.service, h.handle)
+		return nil, h.up.name(err, h.service, h.handle)
 	}
-	a, err := h.client.await(ctx, p, func() { h.cancel(p) })
+	a, err := h.up.await(ctx, p, func() { h.cancel(p) })
 	if err != nil {
-		return nil, h.client.name(err, h.service, h.handle)
+		return nil, h.up.name(err, h.service, h.handle)
 	}
 	return a.frames, nil
 }
@@ -83,7 +83,7 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 		return nil, err
 	}
 	frames := r.frames()
-	if err := h.client.tooLarge(frames); err != nil {
+	if err := h.up.tooLarge(frames); err != nil {
 		return nil, err
 	}
 	p := newPending(r.Progress)
@@ -96,12 +96,12 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	h.next++
 	p.seq, head.Seq = h.next, h.next
 	h.calls = append(h.calls, p)
-	h.client.underway.Add(1)
-	if err := h.client.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
+	h.up.underway.Add(1)
+	if err := h.up.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
 		h.next--
 		h.calls = h.calls[:len(h.calls)-1]
-		h.client.underway.Add(-1)
-		return nil, h.client.gone(NeverStarted)
+		h.up.underway.Add(-1)
+		return nil, h.up.gone(NeverStarted)
 	}
 	return p, nil
 }
@@ -120,7 +120,7 @@ func (h *Hit) cancel(p *pending) {
 	if !slices.Contains(h.calls, p) {
 		return
 	}
-	_ = h.client.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
+	_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
 }
 
 // Close ends the hit: waiting calls are served, then the session is closed on its thread. It returns when that is done, or ctx ends; closing an ended hit
@@ -140,8 +140,8 @@ func (h *Hit) Close(ctx context.Context) error {
 		p = newPending(nil)
 		h.closing = p
 		h.ended = &Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle}
-		h.client.underway.Add(1)
-		_ = h.client.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: h.handle, Epoch: h.epoch})
+		h.up.underway.Add(1)
+		_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: h.handle, Epoch: h.epoch})
 	}
 	h.mu.Unlock()
 	select {
@@ -173,7 +173,7 @@ func (h *Hit) answered(m *wire.Message) bool {
 		h.calls = append(h.calls[:i], h.calls[i+1:]...)
 	}
 	h.mu.Unlock()
-	h.client.settle(p, a)
+	h.up.settle(p, a)
 	if m.Header.Flags.Has(wire.Last) {
 		h.end(wire.OK, 0, "the hit ended with its last call", nil)
 	}
@@ -234,7 +234,7 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 		if p.seq <= begun {
 			failed.Outcome = Unknown
 		}
-		h.client.settle(p, answer{err: &failed})
+		h.up.settle(p, answer{err: &failed})
 	}
 	if closing == nil {
 		return
@@ -243,5 +243,5 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 	if status != wire.OK && status != wire.UnknownHit {
 		a.err = e
 	}
-	h.client.settle(closing, a)
+	h.up.settle(closing, a)
 }

@@ -38,17 +38,17 @@ func newPending(progress func(Progress)) *pending {
 }
 
 // settle answers p once; later answers are dropped. It reports whether this was the first.
-func (c *Client) settle(p *pending, a answer) bool {
+func (u *uplink) settle(p *pending, a answer) bool {
 	if !p.settled.CompareAndSwap(false, true) {
 		return false
 	}
-	c.underway.Add(-1)
+	u.underway.Add(-1)
 	p.got <- a
 	return true
 }
 
 // await waits for the answer. When ctx ends first, giveUp runs and the outcome is unknown.
-func (c *Client) await(ctx context.Context, p *pending, giveUp func()) (answer, error) {
+func (u *uplink) await(ctx context.Context, p *pending, giveUp func()) (answer, error) {
 	select {
 	case a := <-p.got:
 		return a, a.err
@@ -58,7 +58,7 @@ func (c *Client) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 		a := <-p.got
 		return a, a.err
 	}
-	c.underway.Add(-1)
+	u.underway.Add(-1)
 	giveUp()
 	e := ctxError(ctx)
 	if e.Outcome = p.outcome(); e.Outcome == NeverStarted {
@@ -95,12 +95,12 @@ func ctxError(ctx context.Context) *Error {
 }
 
 // forget gives up an open: the broker is asked to cancel it, and a hit that is opened all the same is closed.
-func (c *Client) forget(p *pending) {
-	_ = c.link.ep.Sender().Send(&wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: p.ref})
+func (u *uplink) forget(p *pending) {
+	_ = u.link.ep.Sender().Send(&wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: p.ref})
 }
 
-func (c *Client) gone(o Outcome) *Error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + c.reason + "): open another hit"}
+func (u *uplink) gone(o Outcome) *Error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + u.reason + "): open another hit"}
 }

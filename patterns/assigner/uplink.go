@@ -1,0 +1,205 @@
+package assigner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// uplink is a client's registration at one broker, and all that is under way there. It is safe for use by many goroutines.
+type uplink struct {
+	cfg      ClientConfig // Broker is this one's
+	link     *link
+	underway atomic.Int64 // calls and opens without an answer yet
+	refs     atomic.Uint64
+	maxBody  atomic.Int64  // the broker's
+	closing  chan struct{} // closed when the client is about to be closed
+	watched  chan struct{} // closed when watch has ended
+	over     chan struct{} // closed when nothing can be asked for any more
+
+	mu     sync.Mutex
+	up     chan struct{} // closed while registered
+	isUp   bool
+	end    *Error // why nothing can be asked for any more
+	peer   wire.Peer
+	reason string // of the last loss
+	opens  map[uint64]*pending
+	hits   map[uint64]*Hit
+}
+
+// newUplink starts the connection to cfg.Broker and does not wait for the broker. Closing is closed when the client's end is wanted.
+func newUplink(ctx context.Context, cfg ClientConfig, closing chan struct{}) (*uplink, error) {
+	u := &uplink{
+		cfg: cfg, closing: closing, watched: make(chan struct{}), over: make(chan struct{}), up: make(chan struct{}),
+		opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit), reason: "no broker has answered at " + cfg.Broker,
+	}
+	l, err := startLink(ctx, linkConfig{
+		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
+		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return u.underway.Load() > 0 }, stop: 2 * time.Second,
+	}, (*clientSide)(u))
+	if err != nil {
+		return nil, err
+	}
+	u.link = l
+	if err := l.begin(ctx); err != nil {
+		_ = l.close(ctx)
+		return nil, err
+	}
+	go u.watch()
+	return u, nil
+}
+
+// close says goodbye to the broker, which ends the client's hits, and stops. The channel closing must be closed before.
+func (u *uplink) close(ctx context.Context) error {
+	<-u.watched
+	u.finish(&Error{Status: wire.IsClosed, Text: "the client was closed: dial another one"})
+	_ = u.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
+	return u.link.close(ctx)
+}
+
+// watch ends what is under way when a part of the client fails. Close waits for it.
+func (u *uplink) watch() {
+	defer close(u.watched)
+	select {
+	case <-u.closing:
+		return
+	case <-u.link.tree.Done():
+	case <-u.link.loop.Done():
+	}
+	u.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", u.link.tree.Err())})
+}
+
+// finish fails all that is under way, and all that will be asked for; the first reason stays.
+func (u *uplink) finish(e *Error) {
+	u.mu.Lock()
+	if u.end == nil {
+		u.end = e
+		close(u.over)
+	}
+	u.mu.Unlock()
+	u.failAll(e)
+}
+
+// open sends an OPEN as soon as there is a broker.
+func (u *uplink) open(ctx context.Context, service string, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
+	p := newPending(progress)
+	p.service, p.oneshot = service, h.Flags.Has(wire.First)
+	if err := u.ready(ctx); err != nil {
+		return nil, u.name(err, service, 0)
+	}
+	if err := u.tooLarge(body); err != nil {
+		return nil, u.name(err, service, 0)
+	}
+	h.Arg, h.Hit = deadline(ctx), u.refs.Add(1)
+	frames := make([][]byte, 0, 2+len(body))
+	frames = append(append(frames, []byte(service), options), body...)
+	if err := u.ask(p, h.Hit, &h, frames...); err != nil {
+		return nil, u.name(err, service, 0)
+	}
+	return p, nil
+}
+
+// ask sends what will be answered by its reference.
+func (u *uplink) ask(p *pending, ref uint64, h *wire.Header, frames ...[]byte) error {
+	p.ref = ref
+	u.mu.Lock()
+	end, peer := u.end, u.peer
+	if end == nil {
+		u.opens[ref] = p
+		u.underway.Add(1)
+	}
+	u.mu.Unlock()
+	if end != nil {
+		return end.notStarted()
+	}
+	if err := u.link.ep.Sender().SendOn(peer, h, frames...); err != nil {
+		u.takeOpen(ref)
+		u.settle(p, answer{err: u.gone(NeverStarted)})
+	}
+	return nil
+}
+
+func (u *uplink) tooLarge(frames [][]byte) error {
+	n := 0
+	for _, f := range frames {
+		n += len(f)
+	}
+	switch limit := u.maxBody.Load(); {
+	case int64(n) > limit:
+		return &Error{Status: wire.TooLarge, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d bytes, the broker takes %d (its --max-body): send less", n, limit)}
+	case len(frames) > wire.MaxBodies:
+		return &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("the body has %d frames, at most %d are possible", len(frames), wire.MaxBodies)}
+	}
+	return nil
+}
+
+// deadline is the ctx's as an arg, in ms; 0 without one. It is a little shorter than the caller's own patience, a tenth but at most
+// 50 ms, so that the answer "expired, never started" is here before the caller gives up and has to call the outcome unknown.
+func deadline(ctx context.Context) uint32 {
+	at, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	left := time.Until(at)
+	left -= min(left/10, 50*time.Millisecond)
+	return uint32(min(max(left/time.Millisecond, 1), 1<<32-1))
+}
+
+func (u *uplink) name(err error, service string, hit uint64) error {
+	var e *Error
+	if errors.As(err, &e) && e.Service == "" {
+		named := *e
+		named.Service, named.Hit = service, hit
+		return &named
+	}
+	return err
+}
+
+// ready waits until the client is registered at this broker; errors as for Client.Ready.
+func (u *uplink) ready(ctx context.Context) error {
+	for {
+		u.mu.Lock()
+		up, is, end, reason := u.up, u.isUp, u.end, u.reason
+		u.mu.Unlock()
+		switch {
+		case end != nil:
+			return end.notStarted()
+		case is:
+			return unstarted(ctx)
+		}
+		select {
+		case <-up:
+		case <-u.over:
+		case <-u.link.failed:
+			return u.link.err
+		case <-ctx.Done():
+			return &Error{
+				Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
+				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", u.cfg.Broker, reason),
+			}
+		}
+	}
+}
+
+// admin asks this broker for what ADMIN offers.
+func (u *uplink) admin(ctx context.Context, request any) (json.RawMessage, error) {
+	if err := u.ready(ctx); err != nil {
+		return nil, err
+	}
+	p, ref := newPending(nil), uint32(u.refs.Add(1))
+	if err := u.ask(p, uint64(ref), &wire.Header{Type: wire.Admin, Arg: ref}, wire.JSON(request)); err != nil {
+		return nil, err
+	}
+	a, err := u.await(ctx, p, func() { u.takeOpen(p.ref) })
+	if err != nil {
+		return nil, err
+	}
+	return a.frames[0], nil
+}
