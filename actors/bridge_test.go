@@ -146,7 +146,7 @@ func (b *bridge) Reserve() uint64 {
 }
 
 // Bind is actors.Directory's.
-func (b *bridge) Bind(handle uint64, pid *actor.PID) {
+func (b *bridge) Bind(handle uint64, pid *actor.PID, _ actor.Mailbox) {
 	require.True(b.t, b.inUse[handle], "handle %x is bound, but is not in use", handle)
 	if pid == nil {
 		delete(b.bound, handle)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/host"
 	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/supervision"
@@ -17,6 +18,7 @@ import (
 type hitActor struct {
 	house *House
 	hit   *machine.Hit // nil between two hits
+	box   actor.Mailbox
 }
 
 // begin hands the actor a hit, and the OPEN it was made for. The message is retained by the sender of begin.
@@ -48,8 +50,18 @@ func (a *hitActor) Receive(ctx actor.Context) {
 func (a *hitActor) begin(ctx actor.Context, m *begin) {
 	defer m.msg.Release()
 	a.hit = m.hit
-	a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self())
+	a.house.ports.Directory.Bind(a.hit.Handle, ctx.Self(), a.mailbox(ctx))
 	a.run(ctx, a.hit.Begin(a.house.now(), m.msg, m.arg, a.house.take()))
+}
+
+// mailbox returns the actor's own, nil if it is a foreign one.
+func (a *hitActor) mailbox(ctx actor.Context) actor.Mailbox {
+	if a.box == nil {
+		if box, err := host.BoxOf(ctx.ActorSystem(), ctx.Self()); err == nil {
+			a.box = box
+		}
+	}
+	return a.box
 }
 
 func (a *hitActor) rare(ctx actor.Context) {
@@ -63,7 +75,7 @@ func (a *hitActor) rare(ctx actor.Context) {
 		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
 	case *actor.Stopping:
 		a.house.fall(ctx.Self(), a.hit.Handle)
-		a.house.ports.Directory.Bind(a.hit.Handle, nil)
+		a.house.ports.Directory.Bind(a.hit.Handle, nil, nil)
 	case Fault:
 		panic(m.Text)
 	}
@@ -72,7 +84,7 @@ func (a *hitActor) rare(ctx actor.Context) {
 // rest ends the hit: the actor waits for another one, or is done.
 func (a *hitActor) rest(ctx actor.Context, e *machine.Effect) {
 	h := a.house
-	h.ports.Directory.Bind(a.hit.Handle, nil)
+	h.ports.Directory.Bind(a.hit.Handle, nil, nil)
 	ctx.Send(h.broker, &hitOver{e.Hit, e.Status})
 	a.hit = nil
 	if len(h.resting) < maxResting {

@@ -39,15 +39,15 @@ func (s *sink) Reserve() uint64 {
 	return uint64(len(s.pids))
 }
 
-func (s *sink) Bind(handle uint64, pid *actor.PID)    { s.pids[handle-1] = pid }
-func (s *sink) Free(handle uint64)                    { s.free = append(s.free, handle) }
-func (s *sink) Lookup(handle uint64) *actor.PID       { return s.pids[handle-1] }
-func (s *sink) Attach(wire.Peer, *actor.PID)          {}
-func (s *sink) Window(wire.Peer, int64) int64         { return 4 << 20 }
-func (s *sink) HangUp(wire.Peer, string, string)      {}
-func (s *sink) Set(time.Duration)                     {}
-func (s *sink) Stop()                                 {}
-func (s *sink) newTimer(*actor.PID, any) actors.Timer { return s }
+func (s *sink) Bind(handle uint64, pid *actor.PID, _ actor.Mailbox) { s.pids[handle-1] = pid }
+func (s *sink) Free(handle uint64)                                  { s.free = append(s.free, handle) }
+func (s *sink) Lookup(handle uint64) *actor.PID                     { return s.pids[handle-1] }
+func (s *sink) Attach(wire.Peer, *actor.PID)                        {}
+func (s *sink) Window(wire.Peer, int64) int64                       { return 4 << 20 }
+func (s *sink) HangUp(wire.Peer, string, string)                    {}
+func (s *sink) Set(time.Duration)                                   {}
+func (s *sink) Stop()                                               {}
+func (s *sink) newTimer(*actor.PID, any) actors.Timer               { return s }
 
 // crowd is a house with very many hits.
 type crowd struct {

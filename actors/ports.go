@@ -19,7 +19,7 @@ type Outbox interface {
 // Directory maps handles of hits to PIDs.
 type Directory interface {
 	Reserve() uint64
-	Bind(handle uint64, pid *actor.PID)
+	Bind(handle uint64, pid *actor.PID, box actor.Mailbox)
 	Free(handle uint64)
 	Lookup(handle uint64) *actor.PID
 }

@@ -71,7 +71,7 @@ func TestForwardedThroughActors(t *testing.T) {
 		var handle uint64
 		w.onLoop(func() {
 			handle = w.loop.Directory().Reserve()
-			w.loop.Directory().Bind(handle, middle)
+			w.loop.Directory().Bind(handle, middle, nil)
 		})
 		const n = 2000
 		body := func(i int) frames { return frames{filled(i%300, byte(i)), {}, filled(20+i%7, byte(i+1))} }

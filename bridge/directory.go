@@ -19,6 +19,7 @@ const (
 // Directory maps handles of hits to PIDs. It belongs to the loop's goroutine; Len may be called from any.
 type Directory struct {
 	find  func(*actor.PID) (actor.Process, bool) // the system's registry
+	home  actor.Dispatcher                       // the loop's
 	slots []slot
 	free  []uint32
 	base  uint64
@@ -29,15 +30,21 @@ type slot struct {
 	gen  uint64
 	pid  *actor.PID
 	proc actor.Process // behind pid: one step less, and one cache miss, on the way of every message
+	box  deliverer     // of an actor that can be handed messages without a queue, nil for others
 }
 
-func newDirectory(base uint64, find func(*actor.PID) (actor.Process, bool)) *Directory {
+// deliverer is a mailbox that handles a message at once where nothing waits before it (host.Box).
+type deliverer interface {
+	Deliver(on actor.Dispatcher, message any) bool
+}
+
+func newDirectory(base uint64, home actor.Dispatcher, find func(*actor.PID) (actor.Process, bool)) *Directory {
 	if base == 0 {
 		var b [8]byte
 		_, _ = rand.Read(b[:])
 		base = binary.BigEndian.Uint64(b[:])%maxGeneration | 1
 	}
-	return &Directory{base: base, find: find}
+	return &Directory{base: base, home: home, find: find}
 }
 
 // Reserve returns a new handle, or 0 if there are 16,777,216 already.
@@ -56,18 +63,20 @@ func (d *Directory) Reserve() uint64 {
 	return d.slots[i].gen<<indexBits | uint64(i)
 }
 
-// Bind makes messages of the hit go to pid, nil: to nobody. Whoever binds an actor unbinds it before it has stopped.
-func (d *Directory) Bind(handle uint64, pid *actor.PID) {
+// Bind makes messages of the hit go to pid, nil: to nobody. Whoever binds an actor unbinds it before it has stopped. Box is the
+// actor's mailbox, or nil; one that can deliver is handed messages without a queue while the actor is idle.
+func (d *Directory) Bind(handle uint64, pid *actor.PID, box actor.Mailbox) {
 	s := d.slot(handle)
 	if s == nil {
 		return
 	}
-	s.pid, s.proc = pid, nil
+	s.pid, s.proc, s.box = pid, nil, nil
 	if pid == nil {
 		return
 	}
 	if proc, ok := d.find(pid); ok {
 		s.proc = proc
+		s.box, _ = box.(deliverer)
 	} else {
 		s.pid = nil
 	}
@@ -79,7 +88,9 @@ func (d *Directory) send(handle uint64, message any) bool {
 	if s == nil || s.proc == nil {
 		return false
 	}
-	s.proc.SendUserMessage(s.pid, message)
+	if s.box == nil || !s.box.Deliver(d.home, message) {
+		s.proc.SendUserMessage(s.pid, message)
+	}
 	return true
 }
 
@@ -90,7 +101,7 @@ func (d *Directory) Free(handle uint64) {
 		return
 	}
 	s.gen++
-	s.pid, s.proc = nil, nil
+	s.pid, s.proc, s.box = nil, nil, nil
 	d.free = append(d.free, uint32(handle&(maxHits-1)))
 	d.live.Add(-1)
 }

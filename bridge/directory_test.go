@@ -11,7 +11,7 @@ import (
 // A handle is never issued twice, means one PID while it is in use, and nobody before and after.
 func TestDirectory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := newDirectory(rapid.Uint64Range(0, maxGeneration-1).Draw(t, "base"), anybody)
+		d := newDirectory(rapid.Uint64Range(0, maxGeneration-1).Draw(t, "base"), nil, anybody)
 		issued := map[uint64]bool{}
 		bound := map[uint64]*actor.PID{} // of the handles in use
 		var all []uint64
@@ -31,7 +31,7 @@ func TestDirectory(t *testing.T) {
 				all = append(all, h)
 			case 1:
 				h, pid := pick(), actor.NewPID("", "x")
-				d.Bind(h, pid)
+				d.Bind(h, pid, nil)
 				if _, used := bound[h]; used {
 					bound[h] = pid
 				}
@@ -55,7 +55,7 @@ func TestDirectory(t *testing.T) {
 func TestDirectoriesDiffer(t *testing.T) {
 	seen := map[uint64]bool{}
 	for range 1000 {
-		h := newDirectory(0, anybody).Reserve()
+		h := newDirectory(0, nil, anybody).Reserve()
 		require.False(t, seen[h])
 		require.Zero(t, h>>63, "the top bit stays free")
 		seen[h] = true
@@ -63,7 +63,7 @@ func TestDirectoriesDiffer(t *testing.T) {
 }
 
 func TestDirectoryIsFullOneDay(t *testing.T) {
-	d := newDirectory(1, anybody)
+	d := newDirectory(1, nil, anybody)
 	d.slots = make([]slot, maxHits-1)
 	require.Zero(t, d.Reserve())
 	d.slots = d.slots[:maxHits-2]

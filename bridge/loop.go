@@ -58,8 +58,7 @@ func New(cfg Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		cfg: cfg, ctx: cfg.Context, start: time.Now(), dir: newDirectory(cfg.FirstGeneration, cfg.System.ProcessRegistry.Get),
-		poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{}),
+		cfg: cfg, ctx: cfg.Context, start: time.Now(), poller: zmqsock.NewPoller(wake), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if l.ctx == nil {
 		if l.ctx, err = acquireContext(); err != nil {
@@ -69,6 +68,7 @@ func New(cfg Config) (*Loop, error) {
 		l.shared = true
 	}
 	l.q.wake, l.q.throughput = wake, cfg.Throughput
+	l.dir = newDirectory(cfg.FirstGeneration, &l.q, cfg.System.ProcessRegistry.Get)
 	l.out = &Outbox{loop: l, out: zmqsock.NewOut()}
 	return l, nil
 }

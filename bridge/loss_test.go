@@ -265,7 +265,7 @@ func TestHandlesRoute(t *testing.T) {
 	var handle uint64
 	w.onLoop(func() {
 		handle = w.loop.Directory().Reserve()
-		w.loop.Directory().Bind(handle, hit)
+		w.loop.Directory().Bind(handle, hit, nil)
 	})
 	p.say(wire.Header{Type: wire.Call, Hit: handle, Seq: 1}, nil)
 	require.EqualValues(t, 1, receive(w, seqs, "the call"))

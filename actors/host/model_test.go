@@ -71,6 +71,14 @@ func TestMailboxBehavesLikeTwoSlices(t *testing.T) {
 			"system":  func(*rapid.T) { next++; postSystem(next) },
 			"suspend": func(*rapid.T) { postSystem(&actor.SuspendMailbox{}) },
 			"resume":  func(*rapid.T) { postSystem(&actor.ResumeMailbox{}) },
+			"deliver": func(t *rapid.T) {
+				next++
+				idle := len(m.system) == 0 && len(m.user) == 0 && !m.suspended
+				require.Equal(t, idle, box.Deliver(d, next))
+				if idle {
+					m.handled = append(m.handled, next)
+				}
+			},
 			"turn": func(*rapid.T) {
 				d.step()
 				m.turn()
