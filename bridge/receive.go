@@ -116,6 +116,10 @@ func (ep *Endpoint) decode(m *wire.Message, header []byte, body [][]byte, meta z
 	if !ep.accept[m.Header.Type] {
 		return &wire.BadMessage{Status: wire.BadType, Text: fmt.Sprintf("%v is not for this endpoint: clients and workers have endpoints of their own", m.Header.Type)}
 	}
+	if reserved := m.Header.Flags & wire.Reserved; reserved != 0 {
+		return &wire.BadMessage{Status: wire.BadFlag, Text: fmt.Sprintf(
+			"%v with flags 0x%04x: bits 0x%04x are reserved (docs/protocol/draft.md) and must be zero", m.Header.Type, uint16(m.Header.Flags), uint16(reserved))}
+	}
 	if limit := ep.loop.cfg.MaxBody; m.Size-wire.HeaderSize > limit {
 		return &wire.BadMessage{Status: wire.TooLarge, Text: fmt.Sprintf(
 			"%v with %d bytes of body: the limit is %d bytes (the broker's --max-body): send less", m.Header.Type, m.Size-wire.HeaderSize, limit)}
