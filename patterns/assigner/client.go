@@ -47,8 +47,10 @@ func (c *ClientConfig) Validate() error {
 
 // Client opens hits at a broker. It is safe for use by many goroutines.
 type Client struct {
-	up     *uplink
-	ending ending
+	hub     *hub
+	up      *uplink
+	watched chan struct{} // closed when watch has ended
+	ending  ending
 }
 
 // Dial starts a client. It does not wait for the broker, which may be started later: opens wait for it as long as their contexts allow.
@@ -62,18 +64,53 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{ending: newEnding()}
-	var err error
-	if c.up, err = newUplink(ctx, cfg, c.ending.begun); err != nil {
+	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg)}
+	if err := c.start(ctx, &cfg); err != nil {
 		return nil, err
 	}
+	go c.watch()
 	return c, nil
+}
+
+func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
+	var err error
+	c.hub, err = startHub(ctx, hubConfig{
+		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
+		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	c.up.link = c.hub.links[0]
+	if err := c.hub.begin(ctx); err != nil {
+		_ = c.hub.close(ctx)
+		return err
+	}
+	return nil
+}
+
+// busy reports that answers are expected.
+func (c *Client) busy() bool { return c.up.underway.Load() > 0 }
+
+// watch ends what is under way when a part of the client fails. Close waits for it.
+func (c *Client) watch() {
+	defer close(c.watched)
+	select {
+	case <-c.ending.begun:
+		return
+	case <-c.hub.tree.Done():
+	case <-c.hub.loop.Done():
+	}
+	c.up.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.hub.tree.Err())})
 }
 
 // Close says goodbye to the broker, which ends the client's hits, and stops. Calls under way fail with ErrClosed.
 func (c *Client) Close(ctx context.Context) error {
 	return c.ending.come(ctx, func() error {
-		return c.up.close(ctx)
+		<-c.watched
+		c.up.bye()
+		return c.hub.close(ctx)
 	})
 }
 

@@ -23,7 +23,7 @@ func (s *slot) answerServiceError(seq uint32, err error, last bool) {
 	body := [][]byte{s.clip(err.Error())}
 	var told *ServiceError
 	if errors.As(err, &told) && told.Why != nil {
-		if limit := s.worker.maxBody.Load(); int64(len(body[0])+len(told.Why)) > limit {
+		if limit := s.from.maxBody.Load(); int64(len(body[0])+len(told.Why)) > limit {
 			body[0] = s.clip(fmt.Sprintf("%s (its why-record of %d bytes is left out: the broker takes %d)", body[0], len(told.Why), limit))
 		} else {
 			body = append(body, told.Why)

@@ -22,6 +22,7 @@ import (
 // cancellations by; the rest belongs to the slot's thread.
 type slot struct {
 	worker  *Worker
+	from    *enrolment // where its hit came from
 	name    string
 	service *Service
 	handle  uint64
@@ -60,22 +61,22 @@ type slot struct {
 type beginning struct{ msg *wire.Message }
 
 // begin gives a hit a slot. It runs on the loop; m owns its bytes.
-func (w *Worker) begin(m *wire.Message) {
-	name := string(m.Frame(0))
+func (e *enrolment) begin(m *wire.Message) {
+	w, name := e.worker, string(m.Frame(0))
 	svc, ok := w.cfg.Services[name]
 	w.mu.Lock()
 	full := w.busy >= w.cfg.Slots
-	draining := w.draining
-	_, twice := w.slots[m.Header.Hit]
+	draining := w.draining || e.quits
+	_, twice := e.slots[m.Header.Hit]
 	if !ok || full || draining || twice {
 		w.mu.Unlock()
-		w.refuse(m, name, ok, full, draining)
+		e.refuse(m, name, ok, full, draining)
 		return
 	}
-	s := &slot{worker: w, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: w.peer, oneshot: m.Header.Flags.Has(wire.Last)}
+	s := &slot{worker: w, from: e, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: e.peer, oneshot: m.Header.Flags.Has(wire.Last)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	w.busy++
-	w.slots[s.handle] = s
+	e.slots[s.handle] = s
 	w.mu.Unlock()
 	w.spawn(s, m)
 }
@@ -85,11 +86,11 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 	id := strconv.FormatUint(s.handle, 16) + "-" + strconv.FormatUint(uint64(s.epoch), 16)
 	start := &supervision.StartTemporary{ID: id, Actor: s, First: &beginning{m}}
 	if s.service.Threads == Goroutines {
-		w.link.system.Root.Send(w.sessions, start)
+		w.hub.system.Root.Send(w.sessions, start)
 		return
 	}
 	s.thread = w.threads.take("hit "+strconv.FormatUint(s.handle, 16), s.service.KeepThread)
-	w.link.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{
+	w.hub.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{
 		ID: id, Restart: supervision.Temporary,
 		Start: func() actor.Actor { return s }, Options: func() []actor.PropsOption {
 			return []actor.PropsOption{actor.WithDispatcher(s.thread), actor.WithMailbox(slotMailbox)}
@@ -101,7 +102,7 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 var slotMailbox = host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded})
 
 // refuse answers a BEGIN that cannot be: the broker's count of slots is wrong, or the worker is leaving.
-func (w *Worker) refuse(m *wire.Message, name string, known, full, draining bool) {
+func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining bool) {
 	status, text := wire.Internal, "the worker has this session already"
 	switch {
 	case !known:
@@ -109,13 +110,13 @@ func (w *Worker) refuse(m *wire.Message, name string, known, full, draining bool
 	case draining:
 		status, text = wire.Draining, "the worker is about to stop"
 	case full:
-		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", w.cfg.Slots)
+		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.Slots)
 	}
 	h := wire.Header{Type: wire.Ended, Status: status, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 	if m.Header.Flags.Has(wire.Last) {
 		h = wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: 1, Arg: uint32(wire.NeverStarted)}
 	}
-	_ = w.link.ep.Sender().Send(&h, []byte(text))
+	e.send(&h, []byte(text))
 }
 
 // Receive is the engine's.
@@ -127,7 +128,7 @@ func (s *slot) Receive(ctx actor.Context) {
 		s.begin(ctx, m.msg)
 	case *actor.Started:
 		self := ctx.Self()
-		s.worker.link.loop.Do(func() { s.worker.bind(s, self) })
+		s.worker.hub.loop.Do(func() { s.from.bind(s, self) })
 	case *orphanage:
 		s.finish(ctx, wire.BrokerGone, "the connection to the broker is lost", supervision.Normal{})
 	case *actor.Stopping:
@@ -237,7 +238,7 @@ func (s *slot) closeSession() {
 	}
 	s.open = false
 	if err := s.protect(s.session.Close); err != nil {
-		s.worker.link.logger.Error("a session's Close failed", "hit", strconv.FormatUint(s.handle, 16), "service", s.name, "error", err)
+		s.worker.hub.logger.Error("a session's Close failed", "hit", strconv.FormatUint(s.handle, 16), "service", s.name, "error", err)
 	}
 }
 
@@ -272,7 +273,7 @@ func (s *slot) stopping() {
 // send sends on the connection the hit came on; on a later one nobody knows the hit.
 func (s *slot) send(h wire.Header, body ...[]byte) {
 	h.Hit, h.Epoch = s.handle, s.epoch
-	_ = s.worker.link.ep.Sender().SendOn(s.peer, &h, body...)
+	s.from.sendOn(s.peer, &h, body...)
 }
 
 func (s *slot) answerError(seq uint32, status wire.Status, o wire.Outcome, text string, last bool) {
@@ -317,7 +318,7 @@ func (s *slot) protect(fn func() error) (err error) {
 		s.spoilt = s.spoilt || s.inside
 		if v := recover(); v != nil {
 			c := &crash{v, debug.Stack()}
-			s.worker.link.logger.Error("a service crashed", "service", s.name, "hit", strconv.FormatUint(s.handle, 16), "panic", v, "stack", string(c.stack))
+			s.worker.hub.logger.Error("a service crashed", "service", s.name, "hit", strconv.FormatUint(s.handle, 16), "panic", v, "stack", string(c.stack))
 			err = c
 			s.inside = false
 		}

@@ -17,7 +17,7 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 	seq, last := m.Header.Seq, m.Header.Flags.Has(wire.Last)
 	run := &callContext{parent: s.ctx}
 	if ms := m.Header.Arg; ms > 0 {
-		run.deadline = s.worker.link.zero.Add(m.At + time.Duration(ms)*time.Millisecond)
+		run.deadline = s.worker.hub.zero.Add(m.At + time.Duration(ms)*time.Millisecond)
 	}
 	var reason supervision.Reason = supervision.Normal{}
 	switch {

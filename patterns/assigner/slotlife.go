@@ -9,64 +9,63 @@ import (
 )
 
 // bind makes calls of a hit go to its slot. It runs on the loop.
-func (w *Worker) bind(s *slot, pid *actor.PID) {
+func (e *enrolment) bind(s *slot, pid *actor.PID) {
+	w := e.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.pid = pid
-	if w.slots[s.handle] == s {
-		w.link.ep.Sender().Bind(s.handle, pid)
+	if e.slots[s.handle] == s {
+		e.link.ep.Sender().Bind(s.handle, pid)
 	} else if s.orphaned {
-		w.link.system.Root.Send(pid, &orphanage{})
+		w.hub.system.Root.Send(pid, &orphanage{})
 	}
 	for _, m := range s.early {
-		w.link.system.Root.Send(pid, m)
+		w.hub.system.Root.Send(pid, m)
 	}
 	s.early = nil
 }
 
 // forward hands a message to the slot that serves its hit, if there is one: a broker may say END right behind BEGIN, before the slot is
 // bound. It runs on the loop.
-func (w *Worker) forward(m *wire.Message) bool {
+func (e *enrolment) forward(m *wire.Message) bool {
+	w := e.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := w.slots[m.Header.Hit]
+	s := e.slots[m.Header.Hit]
 	switch {
 	case s == nil || s.epoch != m.Header.Epoch:
 		return false
 	case s.pid == nil:
 		s.early = append(s.early, m.Copy())
 	default:
-		w.link.system.Root.Send(s.pid, m.Copy())
+		w.hub.system.Root.Send(s.pid, m.Copy())
 	}
 	return true
 }
 
 // disown takes the hits of a connection that is gone, which are orphans from here on. It runs on the loop.
-func (w *Worker) disown() map[uint64]*slot {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	old := w.slots
-	w.slots = make(map[uint64]*slot)
-	if w.orphans == nil {
-		w.orphans = make(map[*slot]bool)
-	}
+func (e *enrolment) disown() map[uint64]*slot {
+	e.worker.mu.Lock()
+	defer e.worker.mu.Unlock()
+	old := e.slots
+	e.slots = make(map[uint64]*slot)
 	for _, s := range old {
 		s.orphaned = true
-		w.orphans[s] = true
+		e.orphans[s] = true
 	}
 	return old
 }
 
 // orphan ends an orphan: what runs is cancelled, and the session is closed on its thread when that comes back. It runs on the loop.
 func (s *slot) orphan() {
-	s.cancel(0, s.worker.link.loop.Now()+time.Hour)
+	s.cancel(0, s.worker.hub.loop.Now()+time.Hour)
 	s.stop()
 	w := s.worker
 	w.mu.Lock()
 	pid := s.pid
 	w.mu.Unlock()
 	if pid != nil {
-		w.link.system.Root.Send(pid, &orphanage{})
+		w.hub.system.Root.Send(pid, &orphanage{})
 	}
 }
 
@@ -80,17 +79,17 @@ func (w *Worker) vacate(s *slot) {
 	}
 	s.vacated = true
 	w.busy--
-	if w.slots[s.handle] == s {
-		delete(w.slots, s.handle)
+	if s.from.slots[s.handle] == s {
+		delete(s.from.slots, s.handle)
 	}
-	delete(w.orphans, s)
+	delete(s.from.orphans, s)
 	tell := s.counted
 	if w.busy == 0 && w.draining {
 		w.idled()
 	}
 	w.mu.Unlock()
 	if tell != 0 {
-		_ = w.link.ep.Sender().SendOn(tell, &wire.Header{Type: wire.Ended})
+		s.from.sendOn(tell, &wire.Header{Type: wire.Ended})
 	}
 }
 
@@ -98,7 +97,7 @@ func (w *Worker) vacate(s *slot) {
 // END that crosses its own last word.
 func (w *Worker) release(s *slot) {
 	w.vacate(s)
-	w.link.loop.Do(func() { w.unbind(s) })
+	w.hub.loop.Do(func() { s.from.unbind(s) })
 	if s.thread != nil {
 		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt)
 	}
@@ -113,10 +112,10 @@ func (w *Worker) idled() {
 	}
 }
 
-func (w *Worker) unbind(s *slot) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, taken := w.slots[s.handle]; !taken {
-		w.link.ep.Sender().Unbind(s.handle)
+func (e *enrolment) unbind(s *slot) {
+	e.worker.mu.Lock()
+	defer e.worker.mu.Unlock()
+	if _, taken := e.slots[s.handle]; !taken {
+		e.link.ep.Sender().Unbind(s.handle)
 	}
 }

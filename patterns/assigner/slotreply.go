@@ -15,7 +15,7 @@ func (s *slot) reply(seq uint32, last bool, first []byte, more [][]byte) {
 		size += len(f)
 	}
 	h := wire.Header{Type: wire.Reply, Seq: seq}
-	switch limit := s.worker.maxBody.Load(); {
+	switch limit := s.from.maxBody.Load(); {
 	case int64(size) > limit:
 		s.answerError(seq, wire.TooLarge, wire.ReplyLost, fmt.Sprintf("the reply has %d bytes, the broker takes %d (its --max-body): answer in several calls", size, limit), last)
 	case len(more) >= wire.MaxBodies:
@@ -32,7 +32,7 @@ const maxText = 16 << 10
 
 // clip returns a text as a frame, cut where it is too long to be read anyway, or for the broker to take.
 func (s *slot) clip(text string) []byte {
-	if limit := int(min(maxText, s.worker.maxBody.Load())); len(text) > limit {
+	if limit := int(min(maxText, s.from.maxBody.Load())); len(text) > limit {
 		text = strings.ToValidUTF8(text[:limit], "")
 	}
 	return []byte(text)

@@ -19,8 +19,6 @@ type uplink struct {
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
 	maxBody  atomic.Int64  // the broker's
-	closing  chan struct{} // closed when the client is about to be closed
-	watched  chan struct{} // closed when watch has ended
 	over     chan struct{} // closed when nothing can be asked for any more
 
 	mu     sync.Mutex
@@ -33,47 +31,18 @@ type uplink struct {
 	hits   map[uint64]*Hit
 }
 
-// newUplink starts the connection to cfg.Broker and does not wait for the broker. Closing is closed when the client's end is wanted.
-func newUplink(ctx context.Context, cfg ClientConfig, closing chan struct{}) (*uplink, error) {
-	u := &uplink{
-		cfg: cfg, closing: closing, watched: make(chan struct{}), over: make(chan struct{}), up: make(chan struct{}),
+// newUplink returns the uplink to cfg.Broker; its link is the client's to make.
+func newUplink(cfg ClientConfig) *uplink {
+	return &uplink{
+		cfg: cfg, over: make(chan struct{}), up: make(chan struct{}),
 		opens: make(map[uint64]*pending), hits: make(map[uint64]*Hit), reason: "no broker has answered at " + cfg.Broker,
 	}
-	l, err := startLink(ctx, linkConfig{
-		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
-		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
-		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return u.underway.Load() > 0 }, stop: 2 * time.Second,
-	}, (*clientSide)(u))
-	if err != nil {
-		return nil, err
-	}
-	u.link = l
-	if err := l.begin(ctx); err != nil {
-		_ = l.close(ctx)
-		return nil, err
-	}
-	go u.watch()
-	return u, nil
 }
 
-// close says goodbye to the broker, which ends the client's hits, and stops. The channel closing must be closed before.
-func (u *uplink) close(ctx context.Context) error {
-	<-u.watched
+// bye says goodbye to the broker, which ends the client's hits.
+func (u *uplink) bye() {
 	u.finish(&Error{Status: wire.IsClosed, Text: "the client was closed: dial another one"})
 	_ = u.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
-	return u.link.close(ctx)
-}
-
-// watch ends what is under way when a part of the client fails. Close waits for it.
-func (u *uplink) watch() {
-	defer close(u.watched)
-	select {
-	case <-u.closing:
-		return
-	case <-u.link.tree.Done():
-	case <-u.link.loop.Done():
-	}
-	u.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", u.link.tree.Err())})
 }
 
 // finish fails all that is under way, and all that will be asked for; the first reason stays.

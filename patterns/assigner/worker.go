@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -93,25 +91,22 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 type Worker struct {
 	cfg         WorkerConfig
 	incarnation string
-	link        *link
+	hub         *hub
+	brokers     []*enrolment
 	sessions    *actor.PID       // supervisor of slots
 	pool        *host.Goroutines // of slots without threads of their own
 	threads     threadPool
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
-	registered  bool // on the present connection; the loop's
+	failed      chan struct{} // closed when all brokers have refused the worker for ever
+	refused     int           // how many have; the loop's
 	ending      ending
 
-	maxBody atomic.Int64 // the broker's
-
 	mu       sync.Mutex
-	slots    map[uint64]*slot // hits of the present connection, by handle
-	orphans  map[*slot]bool   // slots still in use for hits of earlier connections
-	busy     int              // slots in use, those of earlier connections included
-	idle     chan struct{}    // closed when busy falls to zero while draining
-	leaving  bool             // BYE is said
-	draining bool             // no BEGIN can follow any more, or none is taken
-	peer     wire.Peer        // the present connection
+	busy     int           // slots in use, those for hits of earlier connections included
+	idle     chan struct{} // closed when busy falls to zero after the last BEGIN
+	leaving  bool          // BYE is said
+	draining bool          // no BEGIN is taken any more
 }
 
 // NewWorker returns a worker that is not started yet.
@@ -122,10 +117,12 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	}
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	return &Worker{
-		cfg: cfg, incarnation: hex.EncodeToString(b[:]), slots: make(map[uint64]*slot), welcomed: make(chan struct{}),
+	w := &Worker{
+		cfg: cfg, incarnation: hex.EncodeToString(b[:]), welcomed: make(chan struct{}), failed: make(chan struct{}),
 		idle: make(chan struct{}), ending: newEnding(),
-	}, nil
+	}
+	w.brokers = []*enrolment{newEnrolment(w, cfg.Broker)}
+	return w, nil
 }
 
 // Serve starts the worker and runs it until ctx ends, the broker refuses it for ever, or a part of it fails; then it closes the worker.
@@ -142,7 +139,7 @@ func (w *Worker) Serve(ctx context.Context) error {
 // Start connects to the broker and begins to serve. It does not wait for the broker, which may be started later; Welcomed does. It is called
 // once, before all other methods but Name and Close.
 func (w *Worker) Start(ctx context.Context) error {
-	if w.link != nil || w.ending.asked.Load() {
+	if w.hub != nil || w.ending.asked.Load() {
 		return errors.New("assigner: the worker was started or closed before: make a new one")
 	}
 	err := w.start(ctx)
@@ -158,20 +155,27 @@ func (w *Worker) start(ctx context.Context) error {
 		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
 		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)},
 	})
-	l, err := startLink(ctx, linkConfig{
+	sides := make([]brokerSide, len(w.brokers))
+	for i, e := range w.brokers {
+		sides[i] = brokerSide{e.broker, (*workerSide)(e)}
+	}
+	h, err := startHub(ctx, hubConfig{
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
-		broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
+		brokers: sides, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
-	}, (*workerSide)(w))
+	})
 	if err != nil {
 		return err
 	}
-	w.link = l
-	if w.sessions, err = l.child(ctx, sessionsChild); err != nil {
+	w.hub = h
+	for i, e := range w.brokers {
+		e.link = h.links[i]
+	}
+	if w.sessions, err = h.child(ctx, sessionsChild); err != nil {
 		return err
 	}
-	return l.begin(ctx)
+	return h.begin(ctx)
 }
 
 const (
@@ -183,7 +187,7 @@ const (
 func (w *Worker) Welcomed() <-chan struct{} { return w.welcomed }
 
 // Failed is closed when the broker refused the worker for ever; Serve returns the reason.
-func (w *Worker) Failed() <-chan struct{} { return w.link.failed }
+func (w *Worker) Failed() <-chan struct{} { return w.failed }
 
 // Name returns the name the worker registers under.
 func (w *Worker) Name() string { return w.cfg.Name }
@@ -200,7 +204,12 @@ func (w *Worker) Drain(ctx context.Context) error {
 	w.mu.Lock()
 	w.leaving = true
 	w.mu.Unlock()
-	_ = w.link.onLoop(ctx, func() error { (*workerSide)(w).leave(); return nil })
+	_ = w.hub.onLoop(ctx, func() error {
+		for _, e := range w.brokers {
+			e.leave()
+		}
+		return nil
+	})
 	select {
 	case <-w.idle:
 		return nil
@@ -211,43 +220,6 @@ func (w *Worker) Drain(ctx context.Context) error {
 	}
 }
 
-// leave says BYE, and PING behind it: hits that were on their way are served, and after the PONG none can come.
-func (s *workerSide) leave() {
-	w := (*Worker)(s)
-	if !w.registered {
-		s.quit()
-		return
-	}
-	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Bye})
-	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ping, Arg: lastWord})
-}
-
-// The PINGs behind BYE. The broker may answer the first one before its actors have seen BYE, the second one never.
-const (
-	lastWord = 0x42594521 + iota
-	veryLastWord
-)
-
-func (s *workerSide) parting(arg uint32) {
-	switch arg {
-	case lastWord:
-		_ = s.link.ep.Sender().Send(&wire.Header{Type: wire.Ping, Arg: veryLastWord})
-	case veryLastWord:
-		s.quit()
-	}
-}
-
-// quit takes no further hits.
-func (s *workerSide) quit() {
-	w := (*Worker)(s)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.draining = true
-	if w.busy == 0 {
-		w.idled()
-	}
-}
-
 // Close cancels what runs, ends all sessions on their threads, and stops. Sessions that do not come back in time, say from native code,
 // are named in the error and left behind on their threads.
 func (w *Worker) Close(ctx context.Context) error {
@@ -255,16 +227,18 @@ func (w *Worker) Close(ctx context.Context) error {
 }
 
 func (w *Worker) close(ctx context.Context) error {
-	if w.link == nil {
+	if w.hub == nil {
 		return nil // it has not been started
 	}
 	w.mu.Lock()
 	w.draining = true
-	for _, s := range w.slots {
-		s.cancel(0, w.link.loop.Now()+time.Hour)
+	for _, e := range w.brokers {
+		for _, s := range e.slots {
+			s.cancel(0, w.hub.loop.Now()+time.Hour)
+		}
 	}
 	w.mu.Unlock()
-	err := w.link.close(ctx)
+	err := w.hub.close(ctx)
 	w.pool.Close()
 	late, cancel := context.WithTimeout(ctx, w.cfg.Stop) // the sessions have had theirs
 	defer cancel()
@@ -279,13 +253,22 @@ func (w *Worker) Wait(ctx context.Context) error {
 		return nil
 	case <-w.ending.done:
 		return nil
-	case <-w.link.failed:
-		return w.ending.unless(w.link.err)
-	case <-w.link.tree.Done():
-		return w.ending.unless(w.link.tree.Err())
-	case <-w.link.loop.Done():
+	case <-w.failed:
+		return w.ending.unless(w.refusal())
+	case <-w.hub.tree.Done():
+		return w.ending.unless(w.hub.tree.Err())
+	case <-w.hub.loop.Done():
 		return w.ending.unless(errors.New("assigner: the worker's loop has ended"))
 	}
+}
+
+// refusal is why the worker has failed.
+func (w *Worker) refusal() error {
+	var errs []error
+	for _, e := range w.brokers {
+		errs = append(errs, e.link.err)
+	}
+	return joined(errs)
 }
 
 // working reports that replies are expected soon, so that the loop should yield rather than sleep.
@@ -294,105 +277,9 @@ func (w *Worker) working() bool { return w.threads.running.Load() > 0 }
 // workerSpin is how often a worker's loop yields while calls are being served (docs/performance.md).
 const workerSpin = 20
 
-// workerSide is the worker as its registrar sees it, on the loop.
-type workerSide Worker
-
-func (s *workerSide) greet() {
-	w := (*Worker)(s)
-	names := make([]string, 0, len(w.cfg.Services))
-	kind := "shared"
-	for n, svc := range w.cfg.Services {
-		names = append(names, n)
-		if svc.Threads == Pinned {
-			kind = "pinned"
-		}
-	}
-	slices.Sort(names)
-	machine, _ := os.Hostname()
-	w.mu.Lock()
-	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
-	if w.leaving {
-		return // it would be given hits
-	}
-	w.peer = w.link.ep.Broker()
-	for o := range w.orphans {
-		o.counted = w.peer
-	}
-	_ = w.link.ep.Sender().Send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
-		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
-		Busy: min(len(w.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
-	}))
-}
-
-func (s *workerSide) usable(info wire.WelcomeInfo) {
-	w := (*Worker)(s)
-	w.mu.Lock()
-	leaving := w.leaving
-	w.mu.Unlock()
-	w.registered = true
-	w.maxBody.Store(info.MaxBody)
-	w.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
-	w.once.Do(func() { close(w.welcomed) })
-	if leaving {
-		s.leave()
-	}
-}
-
-// lost ends all sessions of the connection that is gone: their threads are told, and close them when they come back.
-func (s *workerSide) lost(reason string) {
-	w := (*Worker)(s)
-	old := w.disown()
-	w.mu.Lock()
-	leaving := w.leaving
-	w.mu.Unlock()
-	w.registered = false
-	if leaving {
-		s.quit()
-	}
-	if len(old) > 0 {
-		w.link.logger.Warn("the broker is lost, sessions are ended", "reason", reason, "sessions", len(old))
-	}
-	for _, sl := range old {
-		sl.orphan()
-	}
-}
-
-func (s *workerSide) failed(status wire.Status, reason string) {
-	s.link.logger.Error("the broker refuses this worker", "status", status.String(), "reason", reason)
-}
-
-// message takes what names no session: BEGIN, CANCEL, and what comes too late.
-func (s *workerSide) message(m *wire.Message) {
-	w := (*Worker)(s)
-	switch m.Header.Type {
-	case wire.Begin:
-		w.begin(m.Copy())
-	case wire.Pong:
-		s.parting(m.Header.Arg)
-	case wire.Cancel:
-		w.mu.Lock()
-		sl := w.slots[m.Header.Hit]
-		w.mu.Unlock()
-		if sl != nil && sl.epoch == m.Header.Epoch {
-			sl.cancel(m.Header.Seq, m.At)
-		}
-	case wire.End:
-		if w.forward(m) {
-			return
-		}
-		h := wire.Header{Type: wire.Ended, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
-		_ = w.link.ep.Sender().Send(&h)
-	case wire.Call:
-		h := wire.Header{Type: wire.Error, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
-		_ = w.link.ep.Sender().Send(&h, []byte("this worker has no such session"))
-	case wire.Error:
-		w.link.logger.Warn("the broker refused a message", "status", m.Header.Status.String(), "text", string(m.Frame(0)))
-	}
-}
-
 // sessionExited tells of the sessions that did not end in time; the slots of others are free already.
 func (w *Worker) sessionExited(e supervision.Exited) {
 	if abandoned, ok := e.Reason.(supervision.Abandoned); ok {
-		w.link.logger.Error("a session did not end and is left behind on its thread", "session", e.ID, "after", abandoned.After)
+		w.hub.logger.Error("a session did not end and is left behind on its thread", "session", e.ID, "after", abandoned.After)
 	}
 }

@@ -1,0 +1,188 @@
+package assigner
+
+import (
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// enrolment is a worker's registration at one broker, and its hits from there. The slots they are given are the worker's.
+type enrolment struct {
+	worker     *Worker
+	broker     string
+	link       *link
+	registered bool         // on the present connection; the loop's
+	maxBody    atomic.Int64 // the broker's
+
+	// Under the worker's lock:
+	slots   map[uint64]*slot // hits of the present connection, by handle
+	orphans map[*slot]bool   // slots still in use for hits of earlier connections
+	quits   bool             // no BEGIN can follow from this broker any more
+	peer    wire.Peer        // the present connection
+}
+
+func newEnrolment(w *Worker, broker string) *enrolment {
+	return &enrolment{worker: w, broker: broker, slots: make(map[uint64]*slot), orphans: make(map[*slot]bool)}
+}
+
+// sendOn sends on one connection only: on a later one nobody knows what it speaks of.
+func (e *enrolment) sendOn(peer wire.Peer, h *wire.Header, body ...[]byte) {
+	_ = e.link.ep.Sender().SendOn(peer, h, body...)
+}
+
+func (e *enrolment) send(h *wire.Header, body ...[]byte) {
+	_ = e.link.ep.Sender().Send(h, body...)
+}
+
+// leave says BYE, and PING behind it: hits that were on their way are served, and after the PONG none can come.
+func (e *enrolment) leave() {
+	if !e.registered {
+		e.quit()
+		return
+	}
+	e.send(&wire.Header{Type: wire.Bye})
+	e.send(&wire.Header{Type: wire.Ping, Arg: lastWord})
+}
+
+// The PINGs behind BYE. The broker may answer the first one before its actors have seen BYE, the second one never.
+const (
+	lastWord = 0x42594521 + iota
+	veryLastWord
+)
+
+func (e *enrolment) parting(arg uint32) {
+	switch arg {
+	case lastWord:
+		e.send(&wire.Header{Type: wire.Ping, Arg: veryLastWord})
+	case veryLastWord:
+		e.quit()
+	}
+}
+
+// quit takes no further hits of this broker. When no broker can send any, those that are open are waited for.
+func (e *enrolment) quit() {
+	w := e.worker
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e.quits = true
+	for _, other := range w.brokers {
+		if !other.quits {
+			return
+		}
+	}
+	w.draining = true
+	if w.busy == 0 {
+		w.idled()
+	}
+}
+
+// workerSide is the enrolment as its registrar sees it, on the loop.
+type workerSide enrolment
+
+func (s *workerSide) greet() {
+	e := (*enrolment)(s)
+	w := e.worker
+	names := make([]string, 0, len(w.cfg.Services))
+	kind := "shared"
+	for n, svc := range w.cfg.Services {
+		names = append(names, n)
+		if svc.Threads == Pinned {
+			kind = "pinned"
+		}
+	}
+	slices.Sort(names)
+	machine, _ := os.Hostname()
+	w.mu.Lock()
+	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
+	if w.leaving {
+		return // it would be given hits
+	}
+	e.peer = e.link.ep.Broker()
+	for o := range e.orphans {
+		o.counted = e.peer
+	}
+	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
+		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
+		Busy: min(len(e.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
+	}))
+}
+
+func (s *workerSide) usable(info wire.WelcomeInfo) {
+	e := (*enrolment)(s)
+	w := e.worker
+	w.mu.Lock()
+	leaving := w.leaving
+	w.mu.Unlock()
+	e.registered = true
+	e.maxBody.Store(info.MaxBody)
+	e.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
+	w.once.Do(func() { close(w.welcomed) })
+	if leaving {
+		e.leave()
+	}
+}
+
+// lost ends all sessions of the connection that is gone: their threads are told, and close them when they come back.
+func (s *workerSide) lost(reason string) {
+	e := (*enrolment)(s)
+	w := e.worker
+	old := e.disown()
+	w.mu.Lock()
+	leaving := w.leaving
+	w.mu.Unlock()
+	e.registered = false
+	if leaving {
+		e.quit()
+	}
+	if len(old) > 0 {
+		e.link.logger.Warn("the broker is lost, sessions are ended", "broker", e.broker, "reason", reason, "sessions", len(old))
+	}
+	for _, sl := range old {
+		sl.orphan()
+	}
+}
+
+func (s *workerSide) failed(status wire.Status, reason string) {
+	e := (*enrolment)(s)
+	e.link.logger.Error("the broker refuses this worker", "broker", e.broker, "status", status.String(), "reason", reason)
+	w := e.worker
+	if w.refused++; w.refused == len(w.brokers) {
+		close(w.failed)
+	}
+	w.mu.Lock()
+	leaving := w.leaving
+	w.mu.Unlock()
+	if leaving {
+		e.quit()
+	}
+}
+
+// message takes what names no session: BEGIN, CANCEL, and what comes too late.
+func (s *workerSide) message(m *wire.Message) {
+	e := (*enrolment)(s)
+	switch m.Header.Type {
+	case wire.Begin:
+		e.begin(m.Copy())
+	case wire.Pong:
+		e.parting(m.Header.Arg)
+	case wire.Cancel:
+		e.worker.mu.Lock()
+		sl := e.slots[m.Header.Hit]
+		e.worker.mu.Unlock()
+		if sl != nil && sl.epoch == m.Header.Epoch {
+			sl.cancel(m.Header.Seq, m.At)
+		}
+	case wire.End:
+		if e.forward(m) {
+			return
+		}
+		e.send(&wire.Header{Type: wire.Ended, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch})
+	case wire.Call:
+		h := wire.Header{Type: wire.Error, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
+		e.send(&h, []byte("this worker has no such session"))
+	case wire.Error:
+		e.link.logger.Warn("the broker refused a message", "broker", e.broker, "status", m.Header.Status.String(), "text", string(m.Frame(0)))
+	}
+}
