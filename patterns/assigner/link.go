@@ -40,6 +40,7 @@ const anyBody = 1 << 30
 
 type linkConfig struct {
 	broker  string
+	key     string
 	accept  []wire.Type
 	system  *actor.ActorSystem
 	logger  *slog.Logger
@@ -108,9 +109,13 @@ func (l *link) populate(ctx context.Context, cfg linkConfig, side peerSide) erro
 		return fmt.Errorf("assigner: %s: its actors did not start: %w", cfg.name, err)
 	}
 	l.registrar = r
+	curve, err := curveTo(cfg.key, cfg.broker)
+	if err != nil {
+		return err
+	}
 	return l.onLoop(ctx, func() (err error) {
 		l.zero = time.Now().Add(-l.loop.Now())
-		l.ep, err = l.loop.Open(bridge.EndpointConfig{Connect: cfg.broker, Keeper: l.pid, Accept: cfg.accept})
+		l.ep, err = l.loop.Open(bridge.EndpointConfig{Connect: cfg.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve})
 		return err
 	})
 }

@@ -41,7 +41,7 @@ func newUplink(ctx context.Context, cfg ClientConfig, closing chan struct{}) (*u
 	}
 	l, err := startLink(ctx, linkConfig{
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
-		broker: cfg.Broker, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		broker: cfg.Broker, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: func() bool { return u.underway.Load() > 0 }, stop: 2 * time.Second,
 	}, (*clientSide)(u))
 	if err != nil {
@@ -180,10 +180,7 @@ func (u *uplink) ready(ctx context.Context) error {
 		case <-u.link.failed:
 			return u.link.err
 		case <-ctx.Done():
-			return &Error{
-				Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
-				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", u.cfg.Broker, reason),
-			}
+			return u.unreached(ctx, reason)
 		}
 	}
 }

@@ -35,6 +35,7 @@ const (
 type WorkerConfig struct {
 	Broker   string             // the broker's endpoint for workers; default DefaultWorkers
 	Name     string             // unique at the broker; default: host name and process id
+	Key      string             // the one string that `troupe keys add` has printed, for a broker with keys; as ClientConfig.Key
 	Slots    int                // hits served at the same time; default 8
 	Services map[string]Service // by name
 	// Heartbeat is how often the worker's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
@@ -75,7 +76,7 @@ func (c *WorkerConfig) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return checkKey("WorkerConfig.Key", c.Key)
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -160,7 +161,7 @@ func (w *Worker) start(ctx context.Context) error {
 	})
 	l, err := startLink(ctx, linkConfig{
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
-		broker: w.cfg.Broker, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
+		broker: w.cfg.Broker, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
 	}, (*workerSide)(w))
