@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/troupe-mq/troupe/actors/access"
 	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/supervision"
@@ -40,6 +42,10 @@ type (
 		pid    *actor.PID
 	}
 	dismiss struct{} // a worker's actor is not needed any more
+	cut     struct { // a peer has had time to read why
+		peer wire.Peer
+		text string
+	}
 	crashed struct { // an actor ended with a panic
 		worker bool
 		id     uint64 // handle of the hit, or peer of the worker
@@ -52,6 +58,12 @@ type Administer struct {
 	Request machine.AdminRequest
 	Reply   func(answer any)
 }
+
+// Authorize gives the broker another book of who may what.
+type Authorize struct{ Book *access.Book }
+
+// lastWords is how long a peer whose key was revoked has for reading so, before its connection is ended.
+const lastWords = 50 * time.Millisecond
 
 // Drain makes the broker take no new hits. Done is called on the loop when the open ones have ended.
 type Drain struct{ Done func() }
@@ -105,6 +117,10 @@ func (a *brokerActor) rare(ctx actor.Context) {
 	case *Farewell:
 		a.run(ctx, a.broker.Farewell(h.take()))
 		m.Done()
+	case *Authorize:
+		a.run(ctx, a.broker.Authorize(m.Book, h.take()))
+	case *cut:
+		h.ports.Peers.HangUp(m.peer, "revoked", m.text)
 	case Fault:
 		panic(m.Text)
 	}
@@ -149,6 +165,9 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 		})
 	case machine.HangUp:
 		a.house.ports.Peers.HangUp(e.To, "crashed", e.Text)
+	case machine.Cut:
+		a.house.ports.Logger.Warn("a peer's key is revoked", "peer", fmt.Sprintf("%x", e.To), "reason", e.Text)
+		a.house.ports.NewTimer(ctx.Self(), &cut{e.To, e.Text}).Set(a.house.now() + lastWords)
 	case machine.Ask:
 		a.ask(ctx, e.Worker, e.Event)
 	default:

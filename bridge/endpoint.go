@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,6 +29,8 @@ type EndpointConfig struct {
 	Heartbeats bool
 	// HangUp allows the loop to end the connection of a peer whose window and queue are full (clients: nobody else is hurt).
 	HangUp bool
+	// Curve encrypts the endpoint's connections, and lets known keys in only; nil: plain. A message of nobody is refused then.
+	Curve *zmqsock.Curve
 }
 
 // Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender, which are safe for use from any.
@@ -53,8 +56,9 @@ type Endpoint struct {
 	events    []zmqsock.Event
 
 	// DEALER only.
-	sender *Sender
-	line   line
+	sender  *Sender
+	refusal atomic.Pointer[string]
+	line    line
 }
 
 func (c *EndpointConfig) validate() error {
@@ -106,7 +110,7 @@ func (ep *Endpoint) start(pause time.Duration) error {
 	cfg := zmqsock.Config{
 		Kind: zmqsock.Router, MaxMsgSize: maxFrame(c.MaxBody), PerFrame: c.PerFrame,
 		SendHWM:   2*int(c.Window/wire.HeaderSize) + 1000,
-		Heartbeat: -1, Unreachable: c.Silence,
+		Heartbeat: -1, Unreachable: c.Silence, Curve: ep.cfg.Curve,
 	}
 	if ep.cfg.Heartbeats {
 		cfg.Heartbeat, cfg.HeartbeatTimeout, cfg.RecvHWM = c.Heartbeat, c.Silence, -1

@@ -43,6 +43,8 @@ func (ep *Endpoint) hearEvents() int {
 			ep.hearBroker(e)
 		case e.Kind == zmqsock.Connected:
 			ep.open[e.FD] = true
+		case e.Kind == zmqsock.Refused:
+			ep.loop.stats.fail(e.Failure)
 		case e.Kind == zmqsock.Disconnected:
 			delete(ep.open, e.FD)
 			if p := ep.byFD[e.FD]; p != nil {
@@ -88,6 +90,9 @@ func (l *Loop) end() {
 	l.out.out.Free()
 	l.trimAll()
 	_ = l.q.wake.Close()
+	for _, g := range l.guards {
+		g.Close()
+	}
 	if l.shared {
 		releaseContext()
 	}

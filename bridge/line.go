@@ -30,6 +30,9 @@ func (ep *Endpoint) hearBroker(e zmqsock.Event) {
 	switch {
 	case e.Kind == zmqsock.Established:
 		ep.line.met = true
+		ep.refusal.Store(nil)
+	case e.Kind == zmqsock.Refused:
+		ep.noteRefusal(e.Failure)
 	case e.Kind == zmqsock.Disconnected && ep.line.met:
 		ep.loseBroker("disconnected", fmt.Sprintf("the connection to %s was lost", e.Addr))
 	case e.Kind == zmqsock.Retrying && ep.line.end != nil:

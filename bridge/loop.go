@@ -25,6 +25,7 @@ type Loop struct {
 	dir    *Directory
 	eps    []*Endpoint
 	plains []*Plain
+	guards []*zmqsock.Guard
 	poller *zmqsock.Poller
 	start  time.Time
 	now    int64 // clock of this turn, ns since start

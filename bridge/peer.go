@@ -15,6 +15,7 @@ type peer struct {
 	ref     wire.Peer
 	ep      *Endpoint
 	id      []byte       // routing id
+	user    string       // the public key it has proved to have; empty at endpoints without Curve
 	pid     *actor.PID   // hears its messages that name no hit, and its loss
 	conn    zmqsock.Conn // its connection, zero if unknown: it is probed then
 	heard   int64        // loop clock of its last message on the cold path

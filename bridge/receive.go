@@ -186,11 +186,18 @@ func (ep *Endpoint) register(id []byte, m *wire.Message, meta zmqsock.Meta) *pee
 			"%v from a connection that has not said HELLO or READY (the broker may have been restarted): register first", t)})
 		return nil
 	}
+	if ep.cfg.Curve != nil && meta.User == "" {
+		ep.loop.stats.Nobody.Add(1)
+		ep.refuse(id, m, &wire.BadMessage{Status: wire.Refused, Text: "nobody has judged this connection's key: the broker's handler for that does not answer, start the broker again"})
+		return nil
+	}
 	if meta.FD >= 0 {
 		// An older connection's end must be seen before its descriptor can mean another one.
 		ep.hearEvents()
 	}
-	return ep.admit(id, meta.FD)
+	p := ep.admit(id, meta.FD)
+	p.user = meta.User
+	return p
 }
 
 // refuse answers a message that goes no further, and counts it. An ERROR is not answered.

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // Stats counts what a loop does. All fields may be read from any goroutine.
@@ -17,8 +18,10 @@ type Stats struct {
 	Ignored   atomic.Uint64 // messages of strangers that were not even answered
 	Turns     atomic.Uint64
 	Sleeps    atomic.Uint64
-	Reopened  atomic.Uint64                // connections to a broker made anew
-	Unsent    atomic.Uint64                // messages libzmq did not take
+	Reopened  atomic.Uint64 // connections to a broker made anew
+	Unsent    atomic.Uint64 // messages libzmq did not take
+	Nobody    atomic.Uint64 // messages at an endpoint with Curve over connections that nobody has judged
+	failed    [zmqsock.Failures]atomic.Uint64
 	refusedBy [wire.Statuses]atomic.Uint64 // messages refused at the door
 }
 
@@ -28,6 +31,20 @@ func (s *Stats) Refused(why wire.Status) uint64 {
 		return s.refusedBy[why].Load()
 	}
 	return 0
+}
+
+// Failed returns how many handshakes at ROUTERs failed for this reason.
+func (s *Stats) Failed(why zmqsock.Failure) uint64 {
+	if why >= 0 && int(why) < len(s.failed) {
+		return s.failed[why].Load()
+	}
+	return 0
+}
+
+func (s *Stats) fail(why zmqsock.Failure) {
+	if why >= 0 && int(why) < len(s.failed) {
+		s.failed[why].Add(1)
+	}
 }
 
 func (s *Stats) refuse(why wire.Status) {

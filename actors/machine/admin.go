@@ -13,7 +13,7 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list, whoami
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
@@ -35,6 +35,7 @@ type HitRow struct {
 	Waiting uint32 `json:"calls_under_way"`
 	AgeMS   int64  `json:"age_ms"`
 	Client  string `json:"client,omitempty"`
+	Key     string `json:"key,omitempty"` // the name of the client's key
 }
 
 // WorkerRow is one worker in a listing.
@@ -50,6 +51,7 @@ type WorkerRow struct {
 	Used     int      `json:"used"`
 	Served   uint64   `json:"hits_served"`
 	AgeMS    int64    `json:"age_ms"`
+	Key      string   `json:"key,omitempty"` // the name of its key
 }
 
 // ServiceRow is one service in a status.
@@ -72,6 +74,7 @@ type StatusReport struct {
 	Hits        int               `json:"hits"`
 	Services    []ServiceRow      `json:"services"`
 	Totals      Totals            `json:"totals"`
+	Access      *AccessTotals     `json:"access,omitempty"`   // where peers have keys
 	Counters    map[string]uint64 `json:"counters,omitempty"` // from BrokerConfig.Counters
 }
 
@@ -82,11 +85,18 @@ const maxPage = 1000
 
 // admin answers ADMIN with REPORT.
 func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	var r AdminRequest
+	err := json.Unmarshal(m.Frame(0), &r)
+	if err == nil && r.Cmd == "whoami" {
+		return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(b.whoami(m.From))))
+	}
 	if !b.cfg.Admin {
 		return refuse(fx, m, wire.Refused, "ADMIN is off at this broker: start it with --admin")
 	}
-	var r AdminRequest
-	if err := json.Unmarshal(m.Frame(0), &r); err != nil {
+	if err := b.mayAdmin(m.From); err != nil {
+		return refuse(fx, m, wire.Refused, "%v", err)
+	}
+	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "ADMIN: the JSON frame cannot be read: %v", err)
 	}
 	answer, fx := b.Administer(now, r, fx)
@@ -133,6 +143,10 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 	for _, row := range rows {
 		r.Services = append(r.Services, *row)
 	}
+	if b.cfg.Book != nil {
+		access := b.access
+		r.Access = &access
+	}
 	if b.cfg.Counters != nil {
 		r.Counters = b.cfg.Counters()
 	}
@@ -165,7 +179,7 @@ func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 	row := HitRow{
 		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
-		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name,
+		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name, Key: b.keyName(h.client.peer),
 	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)
@@ -178,7 +192,7 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	for _, w := range b.workers {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(),
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
 		})
 	}
 	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })

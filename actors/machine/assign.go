@@ -27,6 +27,9 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 			return refuse(fx, m, wire.BadFrame, "%v", err)
 		}
 	}
+	if err := b.mayOpen(c, m.Frame(0)); err != nil {
+		return refuse(fx, m, wire.Refused, "%v", err)
+	}
 	s := b.services[string(m.Frame(0))]
 	if s == nil || !s.offered {
 		return b.openUnknown(now, c, m, fx)

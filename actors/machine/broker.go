@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/troupe-mq/troupe/actors/access"
 	"github.com/troupe-mq/troupe/actors/schedule"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -23,6 +24,8 @@ type BrokerConfig struct {
 	Epoch       uint32                   // first assignment epoch, random
 	ActorName   ActorName                // for listings; nil: none
 	Counters    func() map[string]uint64 // for status; nil: none
+	Book        *access.Book             // who may what, by key; nil: everybody may everything (ADMIN: as Admin says)
+	User        func(wire.Peer) string   // the public key, in Z85, that a peer has proved to have; empty: a peer of this machine, whose rights are not judged
 }
 
 // Ports is what a broker needs from its host while it decides.
@@ -52,6 +55,7 @@ type Broker struct {
 	unnamed  int
 	draining bool
 	totals   Totals
+	access   AccessTotals
 }
 
 // Totals count what a broker has done since its start.

@@ -10,7 +10,8 @@ import (
 type client struct {
 	peer    wire.Peer
 	name    string
-	window  int64 // bytes, as granted
+	user    string // its public key; see BrokerConfig.User
+	window  int64  // bytes, as granted
 	hits    hits
 	waiting int  // its OPENs in queues
 	left    bool // it has said BYE
@@ -22,9 +23,12 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
+	if err := b.mayEnter(m.From); err != nil {
+		return refuse(fx, m, wire.Refused, "%v", err)
+	}
 	c := b.clients[m.From]
 	if c == nil {
-		c = &client{peer: m.From, name: info.Name, window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
+		c = &client{peer: m.From, name: info.Name, user: b.userOf(m.From), window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
 		b.clients[m.From] = c
 	}
 	c.left = false

@@ -20,6 +20,7 @@ const (
 	Ask                     // hand Event to the actor of Worker
 	Report                  // hand Event to the broker
 	HangUp                  // end the connection of To; Text says why
+	Cut                     // end it as soon as To can have read what was sent to it before; Text says why
 	Count                   // count a refusal of this Status
 )
 

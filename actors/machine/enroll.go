@@ -26,6 +26,9 @@ func (b *Broker) ready(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if b.draining {
 		return refuse(fx, m, wire.Draining, "the broker takes no workers, it is about to stop: register with another one, or later")
 	}
+	if err := b.mayServe(m.From, info.Services); err != nil {
+		return refuse(fx, m, wire.Refused, "%v", err)
+	}
 	if old := b.names[b.nameOf(&info)]; old != nil && old.Peer != m.From {
 		return append(fx, Effect{Kind: Ask, Worker: old, Event: &Challenge{Rival: m.Copy()}})
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	Identity string
 	// Handover lets a new connection take the routing id of a living one; Router only. Default: the newer one is ignored.
 	Handover bool
+	// Curve encrypts the socket's connections; nil: plain ones.
+	Curve *Curve
 	// PerFrame chooses the binding's per-frame calls instead of the batch shim. Slow; for comparison and as a fallback.
 	PerFrame bool
 }
@@ -62,6 +64,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("zmqsock: Identity %q: 1 to 255 bytes, the first not zero", c.Identity)
 	case c.Heartbeat > 0 && c.HeartbeatTimeout > 0 && c.HeartbeatTimeout < c.Heartbeat:
 		return fmt.Errorf("zmqsock: HeartbeatTimeout %v is below Heartbeat %v: every connection would die", c.HeartbeatTimeout, c.Heartbeat)
+	}
+	if c.Curve != nil {
+		return c.Curve.validate(c.Kind)
 	}
 	return nil
 }

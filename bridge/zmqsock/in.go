@@ -27,6 +27,7 @@ type In struct {
 	frames []C.tr_frame
 	msgs   []C.tr_msg
 	slow   [][]byte // frames of the per-frame path, in order of frames
+	users  []string // of the per-frame path; see C.tr_msg.user
 }
 
 // NewIn returns a batch for up to msgs messages; it must be freed.
@@ -64,7 +65,7 @@ func (in *In) Clear(poison bool) {
 		}
 	}
 	clear(in.slow)
-	in.slow = in.slow[:0]
+	in.slow, in.users = in.slow[:0], in.users[:0]
 	C.tr_in_clear(in.b, p)
 }
 
@@ -82,12 +83,26 @@ type Meta struct {
 	Dropped int // frames beyond the limit of 64, thrown away
 	FD      int // descriptor of its connection, -1 unless its type was among Recv's fdTypes
 	Size    int // bytes of all frames
+	// User is the public key, in Z85, that the connection has proved to have; where FD is asked for. Empty: its socket has no Curve.
+	User string
 }
 
 // Meta returns the meta data of message i.
 func (in *In) Meta(i int) Meta {
 	m := &in.msgs[i]
-	return Meta{int(m.count), int(m.dropped), int(m.fd), int(m.size)}
+	meta := Meta{Frames: int(m.count), Dropped: int(m.dropped), FD: int(m.fd), Size: int(m.size)}
+	if m.user > 0 {
+		meta.User = in.user(int(m.user) - 1)
+	}
+	return meta
+}
+
+// user returns the i-th of the batch's user ids.
+func (in *In) user(i int) string {
+	if in.users != nil {
+		return in.users[i]
+	}
+	return C.GoString(&unsafe.Slice(in.b.users, int(in.b.nusers))[i][0])
 }
 
 // Frames appends the frames of message i to into. The bytes are the batch's.
@@ -158,7 +173,7 @@ func (in *In) takeSlow(s *Socket, frame []byte, fdTypes uint64) bool {
 		}
 		var meta map[string]string
 		if err == nil {
-			frame, meta, err = s.s.RecvBytesWithMetadata(0, "__fd")
+			frame, meta, err = s.s.RecvBytesWithMetadata(0, "__fd", userID)
 		}
 		if err != nil {
 			clear(in.slow[start:])
@@ -167,6 +182,10 @@ func (in *In) takeSlow(s *Socket, frame []byte, fdTypes uint64) bool {
 		}
 		if i+1 == s.router && asked(frame, fdTypes) {
 			m.fd = C.int32_t(descriptor(meta))
+			if u := meta[userID]; u != "" {
+				in.users = append(in.users, u)
+				m.user = C.uint32_t(len(in.users))
+			}
 		}
 	}
 	in.b.nmsgs++
@@ -186,6 +205,9 @@ func descriptor(meta map[string]string) int {
 	}
 	return -1
 }
+
+// userID is the name under which libzmq hands on what a guard has said of a connection.
+const userID = "User-Id"
 
 func (in *In) keepSlow(m *C.tr_msg, frame []byte) {
 	m.size += C.size_t(len(frame))

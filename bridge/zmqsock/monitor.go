@@ -26,6 +26,8 @@ type Event struct {
 	Kind EventKind
 	FD   int // descriptor of the connection, -1 if unknown; it may be reused after Disconnected
 	Addr string
+	// Failure says why a handshake was Refused.
+	Failure Failure
 }
 
 var monitors atomic.Uint64
@@ -77,12 +79,15 @@ func (s *Socket) Events(into []Event) []Event {
 		if err != nil {
 			return into
 		}
-		kind := kindOf[ev]
+		kind, failure := kindOf[ev], Failure(0)
+		if kind == Refused {
+			failure = failureOf(ev, value)
+		}
 		if kind != Connected && kind != Disconnected {
 			value = -1 // an error number, a pause, or nothing
 		}
 		if kind != 0 {
-			into = append(into, Event{kind, value, addr})
+			into = append(into, Event{kind, value, addr, failure})
 		}
 	}
 }

@@ -37,11 +37,12 @@ void tr_in_clear(tr_in *b, int poison) {
     }
     if (poison) memset(b->arena, 0xDB, b->used);
     b->used = 0;
-    b->nmsgs = b->nframes = b->nwholes = 0;
+    b->nmsgs = b->nframes = b->nwholes = b->nusers = 0;
 }
 
 void tr_in_free(tr_in *b) {
     tr_in_clear(b, 0);
+    free(b->users);
     free(b->arena);
     free(b);
 }
@@ -79,6 +80,16 @@ static uint8_t header_type(zmq_msg_t *m) {
     return zmq_msg_size(m) == 32 ? ((uint8_t *)zmq_msg_data(m))[3] : 255;
 }
 
+// keep_user notes who is at the other end of the message's connection, if that has proved it. Without memory nobody is: the broker refuses those.
+static void keep_user(tr_in *b, tr_msg *out, zmq_msg_t *m) {
+    const char *user = zmq_msg_gets(m, "User-Id");
+    if (!user || strlen(user) >= sizeof(tr_user)) return;
+    if (!b->users) b->users = calloc(b->msgs_cap, sizeof(tr_user));
+    if (!b->users) return;
+    strcpy(b->users[b->nusers], user);
+    out->user = ++b->nusers;
+}
+
 // recv_rest takes the frames of the message whose first one is in m. It returns -1 where the context ends under the message.
 static int recv_rest(tr_in *b, tr_msg *out, zmq_msg_t *m, void *sock, size_t comfort, int router, uint64_t fd_types) {
     for (int i = 0;; i++) {
@@ -86,7 +97,10 @@ static int recv_rest(tr_in *b, tr_msg *out, zmq_msg_t *m, void *sock, size_t com
         out->size += zmq_msg_size(m);
         if (i == router) {
             uint8_t t = header_type(m);
-            if (fd_types == UINT64_MAX || (t < 64 && (fd_types >> t & 1))) out->fd = zmq_msg_get(m, ZMQ_SRCFD);
+            if (fd_types == UINT64_MAX || (t < 64 && (fd_types >> t & 1))) {
+                out->fd = zmq_msg_get(m, ZMQ_SRCFD);
+                keep_user(b, out, m);
+            }
         }
         if (out->count < TR_MAX_FRAMES) {
             keep(b, m, comfort);
@@ -122,12 +136,23 @@ int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint
         *out = (tr_msg){.first = b->nframes, .fd = -1};
         if (recv_rest(b, out, &m, sock, comfort, router, fd_types) < 0) { // half a message is none
             b->nframes = out->first;
+            if (out->user) b->nusers--;
             return got ? got : -1;
         }
         b->nmsgs++;
         got++;
     }
     return got;
+}
+
+// tr_enforce makes libzmq refuse everybody where no ZAP handler answers, in place of letting everybody in. Not every build of libzmq can (it is a
+// draft option); it returns 0 or an errno.
+int tr_enforce(void *sock) {
+    int on = 1;
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+    return zmq_setsockopt(sock, ZMQ_ZAP_ENFORCE_DOMAIN, &on, sizeof on) == 0 ? 0 : errno;
 }
 
 static int send_retry(zmq_msg_t *m, void *sock, int flags) {

@@ -19,9 +19,13 @@ typedef struct {
     uint32_t dropped;
     int32_t fd; // descriptor it came from, -1 if not asked for or unknown
     size_t size;
+    uint32_t user; // number, from 1, of the user id of its connection in users; 0: none, or not asked for
 } tr_msg;
 
-// A received batch. All tables are one allocation.
+// The public key of a connection's other end in Z85, as the guard has told it to libzmq.
+typedef char tr_user[41];
+
+// A received batch. All tables are one allocation, but users, which is made when the first one is asked for.
 typedef struct {
     uint8_t *arena;
     size_t cap, used;
@@ -30,6 +34,8 @@ typedef struct {
     zmq_msg_t *wholes;
     uint32_t msgs_cap, frames_cap, wholes_cap;
     uint32_t nmsgs, nframes, nwholes;
+    tr_user *users;
+    uint32_t nusers;
 } tr_in;
 
 // One message to send: routing id, header, frames; each part may be absent.
@@ -49,5 +55,6 @@ tr_in *tr_in_new(uint32_t msgs, size_t arena);
 void tr_in_clear(tr_in *b, int poison);
 void tr_in_free(tr_in *b);
 int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types);
+int tr_enforce(void *sock);
 int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
 #endif

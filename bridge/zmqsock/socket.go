@@ -108,6 +108,9 @@ func (s *Socket) options(cfg Config) error {
 	if cfg.Kind == Router {
 		steps = append(steps, func() error { return z.SetRouterMandatory(1) }, func() error { return z.SetRouterHandover(cfg.Handover) })
 	}
+	if cfg.Curve != nil {
+		steps = append(steps, func() error { return s.encrypt(cfg.Curve) })
+	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("zmqsock: socket option: %w", err)

@@ -103,7 +103,11 @@ func (a *app) measure(ctx context.Context, f *benchFlags, first *assigner.Client
 	clients := []*assigner.Client{first}
 	silent := slog.New(slog.DiscardHandler)
 	for len(clients) < f.connections {
-		c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: f.endpoint(), Logger: silent, System: newSystem(silent)})
+		cfg, err := f.config(silent)
+		if err != nil {
+			return usage(err)
+		}
+		c, err := assigner.Dial(ctx, cfg)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,10 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 	if err := b.Start(ctx); err != nil {
 		return err
 	}
-	failed := a.announce(b)
+	if cfg.Keys != "" {
+		defer a.reloadKeys(ctx, b)()
+	}
+	failed := a.announce(b, cfg)
 	if failed == nil {
 		failed = b.Wait(signals.drain)
 	}
@@ -69,7 +72,7 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 }
 
 // announce tells where the broker listens, and how to go on.
-func (a *app) announce(b *assigner.Broker) error {
+func (a *app) announce(b *assigner.Broker, cfg assigner.BrokerConfig) error {
 	clients, workers := b.ClientEndpoints(), b.WorkerEndpoints()
 	if a.json() {
 		return json.NewEncoder(a.out).Encode(map[string]any{"broker": b.Name(), "pid": os.Getpid(), "clients": clients, "workers": workers})
@@ -85,8 +88,13 @@ func (a *app) announce(b *assigner.Broker) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "next: troupe worker --broker %s\n", workers[0])
-	fmt.Fprintf(a.err, "then: troupe call --broker %s upper hello\n", clients[0])
+	key := ""
+	if cfg.Keys != "" {
+		key = " --key FILE"
+		fmt.Fprintf(a.err, "only keys come in: troupe keys add NAME --client SERVICE --worker SERVICE --keys %s\n", cfg.Keys)
+	}
+	fmt.Fprintf(a.err, "next: troupe worker --broker %s%s\n", workers[0], key)
+	fmt.Fprintf(a.err, "then: troupe call --broker %s%s upper hello\n", clients[0], key)
 	return nil
 }
 

@@ -30,8 +30,9 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&c.Clients, "client", c.Clients, "endpoint for clients, tcp or ipc; may be repeated (also --clients)")
 	flags.StringSliceVar(&c.Workers, "worker", c.Workers, "endpoint for workers, tcp or ipc; may be repeated (also --workers)")
 	flags.StringVar(&c.Name, "name", "", "what the broker calls itself (default host and process id)")
-	flags.BoolVar(&c.Insecure, "insecure", false, "allow endpoints that other machines can reach; nothing is encrypted")
-	flags.Var(&f.admin, "admin", "may clients list and kill: on, off, or auto (on unless --insecure)")
+	flags.StringVar(&c.Keys, "keys", "", "folder of keys (see troupe keys): tcp is encrypted, and only listed keys come in (default $"+keysEnv+", else none)")
+	flags.BoolVar(&c.Insecure, "insecure", false, "allow endpoints that other machines can reach without --keys; nothing is encrypted")
+	flags.Var(&f.admin, "admin", "may clients list and kill (with --keys: those with the right): on, off, or auto (on unless --insecure)")
 	flags.IntVar(&c.MaxQueue, "max-queue", c.MaxQueue, "opens that may wait per service while all slots are busy; 0: none")
 	flags.DurationVar(&c.MaxWait, "max-wait", c.MaxWait, "how long an open may wait")
 	flags.IntVar(&c.MaxCalls, "max-calls", c.MaxCalls, "calls of one hit that may be under way")
@@ -59,6 +60,7 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 // config turns flags into the broker's configuration, where zero often means the default.
 func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	c := f.cfg
+	c.Keys = firstOf(c.Keys, os.Getenv(keysEnv))
 	c.MaxBody, c.Window = int(f.maxBody), int64(f.window)
 	c.Admin = map[string]assigner.AdminRight{"auto": assigner.AdminDefault, "on": assigner.AdminOn, "off": assigner.AdminOff}[f.admin.String()]
 	for name, d := range map[string]time.Duration{"max-wait": c.MaxWait, "heartbeat": c.Heartbeat, "silence": c.Silence, "ask": c.Ask} {

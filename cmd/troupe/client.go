@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/patterns/assigner/keys"
 )
 
 // clientsEnv names the variable with the broker's endpoint for clients.
@@ -22,18 +23,39 @@ const clientsEnv = "TROUPE_BROKER"
 // target says which broker a command asks, and how long it waits.
 type target struct {
 	broker  string
+	key     string
 	connect time.Duration
 	timeout time.Duration
 }
 
 func (t *target) add(flags *pflag.FlagSet, timeout time.Duration, what string) {
 	flags.StringVar(&t.broker, "broker", "", "the broker's endpoint for clients (default $"+clientsEnv+" or "+assigner.DefaultClients+")")
+	flags.StringVar(&t.key, "key", "", keyUsage)
 	flags.DurationVar(&t.connect, "connect", 3*time.Second, "how long to wait for the broker")
 	flags.DurationVar(&t.timeout, "timeout", timeout, "how long "+what+" may take")
 }
 
 func (t *target) endpoint() string {
 	return firstOf(t.broker, os.Getenv(clientsEnv), assigner.DefaultClients)
+}
+
+const keyUsage = "key for a broker with keys: what keys add has printed, or a file with it (default $" + keyEnv + ")"
+
+func envKey() string { return os.Getenv(keyEnv) }
+
+// loadKey reads a key from a flag, or from the environment.
+func loadKey(flag string) (string, error) {
+	key, err := keys.Load(firstOf(flag, envKey()))
+	if err != nil {
+		return "", fmt.Errorf("--key: %w", err)
+	}
+	return key, nil
+}
+
+// config is that of a client of the target.
+func (t *target) config(logger *slog.Logger) (assigner.ClientConfig, error) {
+	key, err := loadKey(t.key)
+	return assigner.ClientConfig{Broker: t.endpoint(), Key: key, Logger: logger, System: newSystem(logger)}, err
 }
 
 // ask connects to the broker and lets do speak with it. SIGINT and SIGTERM end do's context.
@@ -47,7 +69,11 @@ func (a *app) ask(cmd *cobra.Command, t *target, do func(ctx context.Context, c 
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: t.endpoint(), Logger: logger, System: newSystem(logger)})
+	cfg, err := t.config(logger)
+	if err != nil {
+		return usage(err)
+	}
+	c, err := assigner.Dial(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,11 @@ func (a *app) completeFrom(t *target, list func(context.Context, *assigner.Clien
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 		defer cancel()
 		silent := slog.New(slog.DiscardHandler)
-		c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: t.endpoint(), Logger: silent, System: newSystem(silent)})
+		cfg, err := t.config(silent)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		c, err := assigner.Dial(ctx, cfg)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

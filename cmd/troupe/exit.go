@@ -25,6 +25,7 @@ const (
 type coded struct {
 	code int
 	err  error
+	next string // what to do, where the text does not end with it
 }
 
 // Error returns the text of the cause.
@@ -33,8 +34,8 @@ func (c *coded) Error() string { return c.err.Error() }
 // Unwrap returns the cause.
 func (c *coded) Unwrap() error { return c.err }
 
-func usage(err error) error      { return &coded{exitUsage, err} }
-func incomplete(err error) error { return &coded{exitIncomplete, err} }
+func usage(err error) error      { return &coded{code: exitUsage, err: err} }
+func incomplete(err error) error { return &coded{code: exitIncomplete, err: err} }
 
 // exitCode is what a shell script can branch on.
 func exitCode(err error) int {
@@ -46,6 +47,8 @@ func exitCode(err error) int {
 		return c.code
 	case errors.Is(err, zmqsock.ErrBadEndpoint), errors.Is(err, assigner.ErrInsecure):
 		return exitUsage
+	case errors.Is(err, assigner.ErrRefused):
+		return exitFailed // also where it is known only when the time is over
 	case errors.Is(err, assigner.ErrBrokerGone):
 		return exitUnreachable
 	case errors.Is(err, assigner.ErrExpired), errors.Is(err, context.DeadlineExceeded), errors.Is(err, assigner.ErrCancelled), errors.Is(err, context.Canceled):
@@ -62,7 +65,7 @@ var next = map[wire.Status]string{
 	wire.Expired:        "allow more with --timeout",
 	wire.WorkerGone:     "`troupe worker list` shows who is left",
 	wire.Panicked:       "the worker's log says more",
-	wire.Refused:        "start the broker with --admin on, if every client may list and kill",
+	wire.Refused:        "`troupe doctor` shows what this peer may; listings need the right admin, or at a broker without keys --admin on",
 	wire.BadType:        "name the broker's other endpoint with --broker; it prints both when it starts",
 	wire.NameTaken:      "choose another --name; `troupe worker list` shows those in use",
 }
@@ -81,6 +84,10 @@ type failure struct {
 
 func newFailure(err error) failure {
 	f := failure{Error: err.Error(), Code: exitCode(err)}
+	var c *coded
+	if errors.As(err, &c) {
+		f.Next = c.next
+	}
 	var e *assigner.Error
 	if !errors.As(err, &e) {
 		return f

@@ -62,6 +62,9 @@ func (a *app) printCounters(s machine.StatusReport) error {
 	fmt.Fprintf(w, "hits\t%d opened, %d ended, %d failed, %d crashed\n", t.Opened, t.Ended, t.Failed, t.Crashed)
 	fmt.Fprintf(w, "opens\t%d have waited, %d expired\n", t.Queued, t.Expired)
 	fmt.Fprintf(w, "workers lost\t%d\n", t.Lost)
+	if k := s.Access; k != nil {
+		fmt.Fprintf(w, "no right\t%d clients, %d workers, %d opens, %d admins; %d peers revoked\n", k.Clients, k.Workers, k.Services, k.Admins, k.Revoked)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
 		fmt.Fprintf(w, "%s\t%d\n", cell(name), s.Counters[name])
 	}

@@ -101,6 +101,10 @@ func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.Wo
 		case err := <-ended:
 			return err
 		case <-late.C:
+			if why := w.Refusal(); why != "" {
+				fmt.Fprintf(a.err, "%s lets this worker not in yet, still trying: %s: `troupe doctor --broker %s` says more\n", cfg.Broker, why, cfg.Broker)
+				continue
+			}
 			fmt.Fprintf(a.err, "no broker answers at %s yet, still trying: is `troupe broker` running?\n", cfg.Broker)
 		case <-welcomed:
 			late.Stop()

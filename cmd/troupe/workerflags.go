@@ -22,6 +22,7 @@ const workersEnv = "TROUPE_WORKERS"
 
 type workerFlags struct {
 	broker, name string
+	key          string
 	services     []string
 	command      string
 	framing      choice
@@ -38,6 +39,7 @@ type workerFlags struct {
 func (f *workerFlags) add(flags *pflag.FlagSet) {
 	f.maxBody = size(assigner.DefaultBrokerConfig().MaxBody)
 	flags.StringVar(&f.broker, "broker", "", "the broker's endpoint for workers (default $"+workersEnv+" or "+assigner.DefaultWorkers+")")
+	flags.StringVar(&f.key, "key", "", keyUsage)
 	flags.StringVar(&f.name, "name", "", "unique at the broker (default host and process id)")
 	flags.StringSliceVar(&f.services, "service", nil, "service to offer; may be repeated (default all demo services)")
 	flags.StringVar(&f.command, "exec", "", "command that serves a hit of --service")
@@ -63,6 +65,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	c := assigner.WorkerConfig{
 		Broker: firstOf(f.broker, os.Getenv(workersEnv), assigner.DefaultWorkers), Name: f.name, Slots: f.slots,
 		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger, System: newSystem(a.logger),
+	}
+	var err error
+	if c.Key, err = loadKey(f.key); err != nil {
+		return c, err
 	}
 	switch {
 	case f.slots < 1 || f.slots > wire.MaxSlots:

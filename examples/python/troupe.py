@@ -27,9 +27,11 @@ One io thread owns the socket and all state; what other threads want is posted t
 """
 from __future__ import annotations
 
+import base64
 import collections
 import concurrent.futures as futures
 import enum
+import hashlib
 import itertools
 import json
 import logging
@@ -47,6 +49,7 @@ import types
 from typing import Any, Callable, NamedTuple, Union
 
 import zmq
+import zmq.utils.z85
 
 log = logging.getLogger("troupe")
 Body = Union[bytes, str, None, "list[bytes | str]"]  # several frames are a list
@@ -187,6 +190,31 @@ def _told(head: Head, text: bytes, why: bytes = b"") -> TroupeError:
     return TroupeError.of(name, text.decode(errors="replace"), outcome, reason)
 
 
+# -- Keys: the one string of `troupe keys add` (docs/security.md). -------------------------------------------------------------
+
+def _keys(key: str | None, endpoint: str) -> tuple[bytes, bytes, bytes] | None:
+    """Server, public and secret key for a socket, None where it is not encrypted: without a key, and on ipc paths, which the system guards."""
+    key = (os.environ.get("TROUPE_KEY", "") if key is None else key).strip()
+    if key and not key.startswith("troupe1-"):
+        mode = os.stat(key).st_mode & 0o777 if os.path.isfile(key) else None
+        if mode is None:
+            raise ValueError("the key is neither what `troupe keys add` has printed nor a file with that")
+        if mode & 0o077:
+            raise ValueError(f"{key} has mode {mode:04o}, others can read it: chmod 600 {key}")
+        with open(key, encoding="ascii") as file:
+            key = file.read().strip()
+    if not key or not endpoint.startswith(("tcp://", "ipc://@")):
+        return None
+    try:
+        raw = base64.b64decode(key[8:] + "=", "-_", validate=True) if key.startswith("troupe1-") and len(key) == 99 else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != 68 or hashlib.sha256(b"troupe1-" + raw[:64]).digest()[:4] != raw[64:]:
+        raise ValueError("the key cannot be read: it was not copied whole, or changed when it was copied")
+    server, secret = (zmq.utils.z85.encode(part) for part in (raw[:32], raw[32:64]))
+    return server, zmq.curve_public(secret), secret
+
+
 # -- The connection, for both sides. -------------------------------------------------------------------------------------------
 
 class _Link:
@@ -195,7 +223,8 @@ class _Link:
     A lost connection is never continued: `_lost` hears of it, and a new socket greets anew. A message of type NAME goes to the method
     `_on_name`; a side has those of the types that are meant for it."""
 
-    def __init__(self, endpoint: str, name: str, window: int) -> None:
+    def __init__(self, endpoint: str, name: str, window: int, key: str | None) -> None:
+        self._curve, self._turned_away = _keys(key, endpoint), ""
         self.endpoint, self.asked_name, self.name, self.asked_window = endpoint, name, name, window
         self.welcomed = threading.Event()            # set while the broker knows us
         self.ended = threading.Event()               # set when the io thread has ended
@@ -226,7 +255,10 @@ class _Link:
         sock.linger, sock.rcvhwm, sock.reconnect_ivl, sock.reconnect_ivl_max = 0, 0, 100, 2000  # ms; our window bounds what may come
         sock.heartbeat_ivl, sock.heartbeat_timeout = 1000, 5000  # ms: a frozen host becomes DISCONNECTED, too
         sock.heartbeat_ttl = 3000  # and the broker may give this process up when it stands still
-        self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        if self._curve:
+            sock.curve_serverkey, sock.curve_publickey, sock.curve_secretkey = self._curve
+        self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+                                                | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         try:
             sock.connect(self.endpoint)
         except zmq.ZMQError as error:
@@ -288,6 +320,7 @@ class _Link:
             if self._sock is not sock:
                 return  # dropped for what it said
         if lost:
+            self._hear_monitor()
             return self._drop(BrokerGone(f"the connection to the broker at {self.endpoint} is lost", Outcome.unknown))
         if self.welcomed.is_set() and time.monotonic() - self._sent_at >= self._beat:
             self._send(Head(PING))
@@ -297,6 +330,17 @@ class _Link:
                 self._out.popleft()
         except zmq.Again:
             pass  # the poller tells when there is room
+
+    def _hear_monitor(self) -> None:
+        """Notes why the broker does not let us in, if that is so."""
+        while self._monitor.poll(0):
+            event = int.from_bytes(self._monitor.recv_multipart()[0][:2], "little")
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self._turned_away = "the broker does not know this key, or it was revoked"
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self._turned_away = "the broker does not encrypt, leave the key out" if self._curve else "the broker lets only peers with a key in"
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and self._curve:
+                self._turned_away = "the handshake was broken off: most likely the broker's key is another one than this peer was given"
 
     def _send(self, head: Head, *frames: bytes) -> None:
         """Sends a message, from the io thread. Without a connection it is dropped, for its hit is lost anyhow."""
@@ -332,7 +376,7 @@ class _Link:
             return self._drop(BrokerGone(f"the broker at {self.endpoint} was restarted", Outcome.unknown))
         self._incarnation, self.name, self._beat = info["incarnation"], info["name"], info["heartbeat_ms"] / 1000
         self.max_body, self.window = info["max_body"], info["window"]
-        self._pause = 0.05
+        self._pause, self._turned_away = 0.05, ""
         self.welcomed.set()
         self._registered()
 
@@ -497,10 +541,11 @@ class Worker(_Link):
 
     services: by default what @service named. slots: hits at the same time, by default as @service says. name: unique at the broker, by
     default host and pid, so that a second worker in a process needs one. window: bytes the broker may send ahead of acknowledgement, 0: its default.
-    keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state."""
+    keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state.
+    key: for a broker with keys, the string that `troupe keys add` has printed or a file with it, by default TROUPE_KEY's."""
 
     def __init__(self, endpoint: str, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
-                 window: int = 0) -> None:
+                 window: int = 0, key: str | None = None) -> None:
         self.services = dict(services or _SERVICES)
         if not self.services:
             raise ValueError("no service: put @service(NAME) on a function or a class first")
@@ -511,7 +556,7 @@ class Worker(_Link):
         self._work_of: dict[_Served, queue.SimpleQueue] = {}
         self._idle: list[queue.SimpleQueue] = []  # of threads without a hit
         self._born = secrets.token_hex(8)
-        super().__init__(endpoint, name, window)
+        super().__init__(endpoint, name, window, key)
 
     def drain(self) -> None:
         """Takes no new hits, and ends when the open ones have ended."""
@@ -713,15 +758,16 @@ class Hit:
 class Client(_Link):
     """A connection to a broker's client endpoint. May be shared by threads; `with` closes it. Timeouts are seconds, None: no limit.
 
-    Without a broker, open and do wait for one. If it is lost, all calls under way raise BrokerGone; later opens find the next one."""
+    Without a broker, open and do wait for one. If it is lost, all calls under way raise BrokerGone; later opens find the next one.
+    key: as for Worker; one that the broker does not know makes opens raise Refused when their time is over."""
 
-    def __init__(self, endpoint: str, *, name: str = "", window: int = 0) -> None:
+    def __init__(self, endpoint: str, *, name: str = "", window: int = 0, key: str | None = None) -> None:
         self._waits: dict[_Wait, None] = {}  # all opens and calls under way, in order
         self._look_at = 0.0                  # when to look at their deadlines
         self._opens: dict[int, _Wait] = {}   # by reference
         self._hits: dict[int, Hit] = {}      # by handle
         self._references = itertools.count(1)
-        super().__init__(endpoint, name, window)
+        super().__init__(endpoint, name, window, key)
 
     def open(self, service: str, session: Any = None, label: str = "", timeout: float | None = 30) -> Hit:
         """Opens a hit. `session` (a value with a JSON form) is for the service, `label` names the hit in listings. Raises TroupeError."""
@@ -870,7 +916,9 @@ class Client(_Link):
             if not wait.late and (hit or wait.flags & LAST):
                 self._cancel(hit, number) if hit else self._send(Head(CANCEL, REF, hit=number))
             wait.late = True
-            if not number:
+            if not number and self._turned_away:
+                self._give_up(wait, Refused(f"{self.endpoint} lets this client not in: {self._turned_away} (`troupe doctor` says more)", wait.doubt))
+            elif not number:
                 self._give_up(wait, BrokerGone(f"no broker at {self.endpoint} within {wait.timeout} s: is it started?", wait.doubt))
             elif now > wait.deadline + GRACE:
                 self._give_up(wait, Expired(f"no answer within {wait.timeout} s", wait.doubt))

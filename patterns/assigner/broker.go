@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,8 +27,9 @@ type Broker struct {
 	house       *actors.House
 	tree        *supervision.Tree
 	pid         *actor.PID
-	clients     *bridge.Endpoint
-	workers     *bridge.Endpoint
+	clients     door
+	workers     door
+	gate        *gate      // nil without keys
 	served      chan error // what the loop ended with
 	ending      ending
 }
@@ -37,9 +39,14 @@ func NewBroker(cfg BrokerConfig) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
+	g, err := openGate(cfg.Keys, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	return &Broker{cfg: cfg.withDefaults(), incarnation: hex.EncodeToString(b[:]), served: make(chan error, 1), ending: newEnding()}, nil
+	return &Broker{cfg: cfg, incarnation: hex.EncodeToString(b[:]), served: make(chan error, 1), ending: newEnding(), gate: g}, nil
 }
 
 // Serve starts the broker, runs it until ctx ends or a part of it fails, and stops it.
@@ -76,6 +83,10 @@ func (b *Broker) Start(ctx context.Context) error {
 		_ = b.Close(ctx)
 		return err
 	}
+	if b.gate != nil && b.gate.guard != nil {
+		b.gate.started = true
+		go b.gate.watch(b.loop, b.authorize)
+	}
 	return nil
 }
 
@@ -111,6 +122,7 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 		Name: b.cfg.Name, Incarnation: b.incarnation, MaxBody: b.cfg.MaxBody, Heartbeat: b.cfg.Heartbeat,
 		MaxQueue: b.cfg.MaxQueue, MaxWait: b.cfg.MaxWait, MaxCalls: uint32(b.cfg.MaxCalls), Grace: b.cfg.Grace, Ask: b.cfg.Ask,
 		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
+		Book: b.gate.initialBook(), User: b.loop.User,
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {
 				return pid.Id
@@ -122,10 +134,10 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 
 func (b *Broker) bind() error {
 	var err error
-	if b.workers, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Workers, Keeper: b.pid, Accept: fromWorkers, Heartbeats: true}); err != nil {
+	if b.workers, err = b.openDoor(b.cfg.Workers, bridge.EndpointConfig{Keeper: b.pid, Accept: fromWorkers, Heartbeats: true}); err != nil {
 		return err
 	}
-	b.clients, err = b.loop.Open(bridge.EndpointConfig{Bind: b.cfg.Clients, Keeper: b.pid, Accept: fromClients, HangUp: true})
+	b.clients, err = b.openDoor(b.cfg.Clients, bridge.EndpointConfig{Keeper: b.pid, Accept: fromClients, HangUp: true})
 	return err
 }
 
@@ -138,10 +150,10 @@ var (
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.
-func (b *Broker) ClientEndpoints() []string { return b.clients.Addrs() }
+func (b *Broker) ClientEndpoints() []string { return slices.Clone(b.clients.addrs) }
 
 // WorkerEndpoints returns where workers can connect, with the ports that were chosen.
-func (b *Broker) WorkerEndpoints() []string { return b.workers.Addrs() }
+func (b *Broker) WorkerEndpoints() []string { return slices.Clone(b.workers.addrs) }
 
 // Name returns what the broker calls itself.
 func (b *Broker) Name() string { return b.cfg.Name }
@@ -156,6 +168,8 @@ func (b *Broker) Wait(ctx context.Context) error {
 		return nil
 	case <-b.ending.done:
 		return nil
+	case <-b.gate.broken():
+		return b.ending.unless(fmt.Errorf("assigner: the broker's keys: %w", b.gate.guard.Err()))
 	case <-b.tree.Done():
 		return b.ending.unless(b.tree.Err())
 	case <-b.loop.Done():
@@ -184,6 +198,7 @@ func (b *Broker) Close(ctx context.Context) error {
 
 func (b *Broker) close(ctx context.Context) error {
 	var errs []error
+	b.gate.close()
 	if b.tree != nil {
 		b.farewell(ctx)
 		if b.tree.Reason() != nil {

@@ -23,9 +23,13 @@ type BrokerConfig struct {
 	Clients, Workers []string
 	// Name is what the broker calls itself towards peers; default: host name and process id.
 	Name string
-	// Insecure allows endpoints that other machines can reach. There is no encryption yet.
+	// Keys is a folder that `troupe keys` keeps (package keys): with it all tcp endpoints, and ipc ones without a path, are encrypted, and only listed keys come in,
+	// for what they are listed for. Other ipc endpoints and inproc stay as they are: whoever can reach them may everything. Empty: no keys.
+	Keys string
+	// Insecure allows endpoints that other machines can reach without Keys: nothing is encrypted then.
 	Insecure bool
-	// Admin allows ADMIN (listings, hit kill) to every client; AdminOff forbids it; the default allows it unless Insecure is set.
+	// Admin allows ADMIN (listings, hit kill) to every client, with Keys to those whose key has the right; AdminOff forbids it; the default allows it unless Insecure
+	// is set without Keys.
 	Admin AdminRight
 	// MaxQueue is how many opens may wait per service while all slots are busy; default 1000, -1: none.
 	MaxQueue int
@@ -72,10 +76,10 @@ func (c *BrokerConfig) Validate() error {
 		if err := zmqsock.CheckEndpoint("bind", ep); err != nil {
 			return err
 		}
-		if !c.Insecure && !zmqsock.Local(ep) {
+		if !c.Insecure && c.Keys == "" && !zmqsock.Local(ep) {
 			return &zmqsock.EndpointError{
 				Op: "bind", Endpoint: ep, Err: ErrInsecure,
-				Remedy: "bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust",
+				Remedy: "encrypt it with --keys (BrokerConfig.Keys, `troupe keys init`), bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust",
 			}
 		}
 	}
@@ -92,7 +96,7 @@ func (c *BrokerConfig) Validate() error {
 }
 
 // ErrInsecure is the cause of the error for an endpoint that other machines can reach.
-var ErrInsecure = errors.New("other machines can reach it, and there is no encryption")
+var ErrInsecure = errors.New("other machines can reach it, and nothing is encrypted")
 
 // DefaultBrokerConfig returns the configuration that the zero BrokerConfig stands for, for commands that show defaults. Its name and
 // logger are left empty.
@@ -132,7 +136,7 @@ func (c BrokerConfig) withDefaults() BrokerConfig {
 }
 
 func (c *BrokerConfig) adminAllowed() bool {
-	return c.Admin == AdminOn || (c.Admin == AdminDefault && !c.Insecure)
+	return c.Admin == AdminOn || (c.Admin == AdminDefault && (!c.Insecure || c.Keys != ""))
 }
 
 func def[T comparable](v *T, d T) {

@@ -18,6 +18,9 @@ import (
 type ClientConfig struct {
 	Broker string // the broker's endpoint for clients; default DefaultClients
 	Name   string // shown in listings; default: host name and process id
+	// Key is the one string that `troupe keys add` has printed, for a broker with keys; empty: none. It is used where connections are encrypted, see
+	// zmqsock.Ciphered.
+	Key string
 
 	System  *actor.ActorSystem // default: one of the client's own
 	Logger  *slog.Logger       // default: slog.Default()
@@ -42,7 +45,7 @@ func (c *ClientConfig) Validate() error {
 	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 {
 		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d and MaxBody %d (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody)
 	}
-	return nil
+	return checkKey("ClientConfig.Key", c.Key)
 }
 
 // Client opens hits at a broker. It is safe for use by many goroutines.
@@ -76,7 +79,7 @@ func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 	var err error
 	c.hub, err = startHub(ctx, hubConfig{
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
-		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
 	})
 	if err != nil {

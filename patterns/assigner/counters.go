@@ -1,6 +1,9 @@
 package assigner
 
-import "github.com/troupe-mq/troupe/bridge/wire"
+import (
+	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
+)
 
 // Counters returns what the broker has counted since its start, by name: messages in and out, connections, and what was refused, by
 // reason.
@@ -16,5 +19,23 @@ func (b *Broker) Counters() map[string]uint64 {
 			c["refused_"+i.String()] = n
 		}
 	}
+	b.countKeys(c)
 	return c
+}
+
+// countKeys adds what was turned away before it could say a word.
+func (b *Broker) countKeys(c map[string]uint64) {
+	s := b.loop.Stats()
+	for why := range zmqsock.Failure(zmqsock.Failures) {
+		if n := s.Failed(why); n > 0 {
+			c["handshakes_"+why.String()] = n
+		}
+	}
+	if b.gate == nil {
+		return
+	}
+	c["keys_read"], c["keys_unreadable"], c["refused_nobody"] = b.gate.loaded.Load(), b.gate.failed.Load(), s.Nobody.Load()
+	if g := b.gate.guard; g != nil {
+		c["handshakes_admitted"] = g.Admitted()
+	}
 }

@@ -46,6 +46,7 @@ const anyBody = 1 << 30
 
 type hubConfig struct {
 	brokers []brokerSide
+	key     string
 	accept  []wire.Type
 	system  *actor.ActorSystem
 	logger  *slog.Logger
@@ -130,8 +131,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 	return h.onLoop(ctx, func() (err error) {
 		h.zero = time.Now().Add(-h.loop.Now())
 		for _, l := range h.links {
-			l.ep, err = h.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept})
-			if err != nil {
+			if err = l.open(cfg); err != nil {
 				return err
 			}
 		}
@@ -197,4 +197,14 @@ func (h *hub) close(ctx context.Context) error {
 	default:
 	}
 	return joined(errs)
+}
+
+// open connects to the broker.
+func (l *link) open(cfg hubConfig) error {
+	curve, err := curveTo(cfg.key, l.broker)
+	if err != nil {
+		return err
+	}
+	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve})
+	return err
 }

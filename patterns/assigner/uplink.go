@@ -149,10 +149,7 @@ func (u *uplink) ready(ctx context.Context) error {
 		case <-u.link.failed:
 			return u.link.err
 		case <-ctx.Done():
-			return &Error{
-				Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
-				Text: fmt.Sprintf("no broker is reached at %s (%s): is it running?", u.cfg.Broker, reason),
-			}
+			return u.unreached(ctx, reason)
 		}
 	}
 }

@@ -33,6 +33,7 @@ const (
 type WorkerConfig struct {
 	Broker   string             // the broker's endpoint for workers; default DefaultWorkers
 	Name     string             // unique at the broker; default: host name and process id
+	Key      string             // the one string that `troupe keys add` has printed, for a broker with keys; as ClientConfig.Key
 	Slots    int                // hits served at the same time; default 8
 	Services map[string]Service // by name
 	// Heartbeat is how often the worker's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
@@ -73,7 +74,7 @@ func (c *WorkerConfig) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return checkKey("WorkerConfig.Key", c.Key)
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -161,7 +162,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	h, err := startHub(ctx, hubConfig{
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
-		brokers: sides, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
+		brokers: sides, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
 	})

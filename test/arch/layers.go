@@ -21,7 +21,7 @@ type Layer struct {
 
 // pureTypes may be shared by all pure packages: each other's types.
 var pureTypes = []string{
-	"actors/machine", "actors/schedule", "bridge/wire", "supervision/liveness", "supervision/restart",
+	"actors/access", "actors/machine", "actors/schedule", "bridge/wire", "supervision/liveness", "supervision/restart",
 }
 
 const pureWhy = "a pure package decides and does nothing else: standard library and other pure packages only, " +
@@ -29,6 +29,7 @@ const pureWhy = "a pure package decides and does nothing else: standard library 
 
 // Layers is section 1 of the architecture as a table.
 var Layers = []Layer{
+	{Path: "actors/access", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "actors/machine", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "actors/schedule", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},

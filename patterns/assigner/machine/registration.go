@@ -84,7 +84,7 @@ func (r *Registration) Refuse(now time.Duration, s wire.Status, text string) []A
 		}
 		r.Reason = text
 		return r.wait(now)
-	case wire.NameTaken, wire.BadFrame, wire.BadVersion, wire.BadType, wire.BadFlag, wire.BadIdentity, wire.TooLarge:
+	case wire.NameTaken, wire.BadFrame, wire.BadVersion, wire.BadType, wire.BadFlag, wire.BadIdentity, wire.TooLarge, wire.Refused:
 		if r.State != Greeting {
 			return nil
 		}
