@@ -34,11 +34,15 @@ func curveTo(key, endpoint string) (*zmqsock.Curve, error) {
 
 // unreached is the error of a client that has waited for its broker in vain.
 func (u *uplink) unreached(ctx context.Context, reason string) *Error {
-	if why := u.link.ep.Refusal(); why != "" {
+	why := u.link.ep.Refusal()
+	if why.Sure {
 		return &Error{
 			Status: wire.Refused, Outcome: NeverStarted, cause: context.Cause(ctx),
-			Text: fmt.Sprintf("%s lets this client not in: %s: `troupe doctor --broker %s` says more", u.cfg.Broker, why, u.cfg.Broker),
+			Text: fmt.Sprintf("%s lets this client not in: %s: `troupe doctor --broker %s` says more", u.cfg.Broker, why.Text, u.cfg.Broker),
 		}
+	}
+	if why.Text != "" {
+		reason = why.Text
 	}
 	return &Error{
 		Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
@@ -47,4 +51,4 @@ func (u *uplink) unreached(ctx context.Context, reason string) *Error {
 }
 
 // Refusal says why the broker does not let the worker in (its key is unknown, or there is none), empty if it does or is not reached at all. It is called after Start.
-func (w *Worker) Refusal() string { return w.link.ep.Refusal() }
+func (w *Worker) Refusal() string { return w.link.ep.Refusal().Text }

@@ -41,20 +41,23 @@ func TestForeignPeers(t *testing.T) {
 	foreign(t, "hello", clients, &wrong).Await("handshake auth")
 	foreign(t, "ready", workers, &wrong).Await("handshake auth")
 	foreign(t, "hello", clients, &elsewhere).Await("handshake unexplained")
-	// Whoever of the two closes first decides what is seen at this end; the broker counts it below.
+	// Whoever of the two reads the other's greeting first sees why, and closes.
 	foreign(t, "hello", clients, nil).Await("gone")
 	foreign(t, "ready", workers, nil).Await("gone")
 	require.Contains(t, foreign(t, "hello", clients, &w1).Await(said(wire.Error, wire.Refused)), "refused as a client")
 	require.Contains(t, foreign(t, "ready", workers, &ann).Await(said(wire.Error, wire.Refused)), "refused as a worker for upper")
 
-	s := status(t, clients, root)
-	for _, name := range []string{"handshakes_key-refused", "handshakes_wrong-server-key", "handshakes_other-mechanism", "handshakes_admitted", "refused_refused"} {
+	var s machine.StatusReport
+	rig.Until(t, "the broker has counted those without encryption", func() bool {
+		s = status(t, clients, root)
+		return s.Counters["handshakes_other-mechanism"]+s.Counters["handshakes_unexplained"] > 0
+	})
+	for _, name := range []string{"handshakes_key-refused", "handshakes_wrong-server-key", "handshakes_admitted", "refused_refused"} {
 		require.NotZero(t, s.Counters[name], "%s of %v", name, s.Counters)
 	}
 	require.EqualValues(t, 1, s.Access.Clients)
 	require.EqualValues(t, 1, s.Access.Workers)
 	require.Equal(t, 1, s.Workers, "nobody else has come in")
-	require.Equal(t, 2, s.Clients)
 }
 
 func status(t *testing.T, clients string, key access.Handed) (s machine.StatusReport) {
@@ -86,12 +89,13 @@ func TestKeysOnEveryPath(t *testing.T) {
 				reply, err := c.Do(rig.Context(t), "upper", []byte("hello"))
 				require.NoError(t, err, at)
 				require.Equal(t, "HELLO", string(reply))
-				_, err = c.Open(rig.Context(t), "echo")
+				_, err = c.Admin(rig.Context(t), machine.AdminRequest{Cmd: "status"})
 				if at == site.Clients || at == abstract {
 					require.ErrorIs(t, err, assigner.ErrRefused, at)
+					_, err = c.Open(rig.Context(t), "echo")
 					require.ErrorContains(t, err, "troupe keys add ann --extend --client echo")
 				} else {
-					require.NotErrorIs(t, err, assigner.ErrRefused, at)
+					require.NoError(t, err, "whoever can reach %s may everything", at)
 				}
 			}
 		})
@@ -120,6 +124,6 @@ func requireTurnedAway(t *testing.T, c *assigner.Client) {
 		cancel() // what is known now
 		err := c.Ready(ctx)
 		require.Error(t, err)
-		return errorsIs(err, assigner.ErrRefused)
+		return errorsIs(err, assigner.ErrRefused) || strings.Contains(err.Error(), "closed during the handshake")
 	})
 }
