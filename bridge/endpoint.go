@@ -57,7 +57,7 @@ type Endpoint struct {
 
 	// DEALER only.
 	sender  *Sender
-	refusal atomic.Pointer[string]
+	refusal atomic.Pointer[Refusal]
 	line    line
 }
 

@@ -29,27 +29,36 @@ func (l *Loop) User(ref wire.Peer) string {
 	return ""
 }
 
-// Refusal says why the last handshake of a DEALER has failed, empty if it has not. It is safe for use from any goroutine.
-func (ep *Endpoint) Refusal() string {
-	if text := ep.refusal.Load(); text != nil {
-		return *text
-	}
-	return ""
+// Refusal is why the last handshake of a DEALER has failed.
+type Refusal struct {
+	Text string // empty: it has not
+	Sure bool   // the broker said so; else the connection was just closed, and this is the likeliest reason
 }
 
+// Refusal says why the last handshake of a DEALER has failed. It is safe for use from any goroutine.
+func (ep *Endpoint) Refusal() Refusal {
+	if r := ep.refusal.Load(); r != nil {
+		return *r
+	}
+	return Refusal{}
+}
+
+// noteRefusal takes a failure. Where one end encrypts and the other does not, whoever closes first decides what the other one sees.
 func (ep *Endpoint) noteRefusal(why zmqsock.Failure) {
-	text := ""
+	r := Refusal{Sure: true}
 	switch {
 	case why == zmqsock.KeyRefused:
-		text = "the broker does not know this key, or it was revoked"
+		r.Text = "the broker does not know this key, or it was revoked"
 	case why == zmqsock.OtherMechanism && ep.cfg.Curve == nil:
-		text = "the broker lets only peers with a key in, and none was given"
+		r.Text = "the broker lets only peers with a key in, and none was given"
 	case why == zmqsock.OtherMechanism:
-		text = "a key was given, but the broker does not encrypt"
-	case why == zmqsock.Unexplained && ep.cfg.Curve != nil:
-		text = "the connection was closed during the handshake: most likely the broker's key is another one than this peer was given"
+		r.Text = "a key was given, but the broker does not encrypt"
+	case why != zmqsock.Unexplained || ep.Refusal().Sure:
+		return
+	case ep.cfg.Curve == nil:
+		r = Refusal{Text: "the connection was closed during the handshake; perhaps the broker lets only peers with a key in"}
 	default:
-		return // it may be starting or stopping just now
+		r = Refusal{Text: "the connection was closed during the handshake; most likely the broker's key is another one than this peer was given, or the broker does not encrypt"}
 	}
-	ep.refusal.Store(&text)
+	ep.refusal.Store(&r)
 }

@@ -983,7 +983,7 @@ class TestClientAndRestarts(ClientCase):
             with self.assertRaises(t.BrokerGone) as caught:
                 client.open("upper", timeout=0.01)
             self.assertIs(caught.exception.outcome, Outcome.never_started)
-            self.assertIn("is it started?", caught.exception.text)
+            self.assertIn("is it started", caught.exception.text)
             waiting = client.do_async("upper", timeout=None)
         self.assertFails(waiting, t.Closed, Outcome.never_started)
 

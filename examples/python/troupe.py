@@ -919,7 +919,7 @@ class Client(_Link):
             if not number and self._turned_away:
                 self._give_up(wait, Refused(f"{self.endpoint} lets this client not in: {self._turned_away} (`troupe doctor` says more)", wait.doubt))
             elif not number:
-                self._give_up(wait, BrokerGone(f"no broker at {self.endpoint} within {wait.timeout} s: is it started?", wait.doubt))
+                self._give_up(wait, BrokerGone(f"no broker at {self.endpoint} within {wait.timeout} s: is it started, or does it want a key?", wait.doubt))
             elif now > wait.deadline + GRACE:
                 self._give_up(wait, Expired(f"no answer within {wait.timeout} s", wait.doubt))
 

@@ -34,11 +34,15 @@ func curveTo(key, endpoint string) (*zmqsock.Curve, error) {
 
 // unreached is the error of a client that has waited for its broker in vain.
 func (u *uplink) unreached(ctx context.Context, reason string) *Error {
-	if why := u.link.ep.Refusal(); why != "" {
+	why := u.link.ep.Refusal()
+	if why.Sure {
 		return &Error{
 			Status: wire.Refused, Outcome: NeverStarted, cause: context.Cause(ctx),
-			Text: fmt.Sprintf("%s lets this client not in: %s: `troupe doctor --broker %s` says more", u.cfg.Broker, why, u.cfg.Broker),
+			Text: fmt.Sprintf("%s lets this client not in: %s: `troupe doctor --broker %s` says more", u.cfg.Broker, why.Text, u.cfg.Broker),
 		}
+	}
+	if why.Text != "" {
+		reason = why.Text
 	}
 	return &Error{
 		Status: wire.BrokerGone, Outcome: NeverStarted, cause: context.Cause(ctx),
@@ -50,7 +54,7 @@ func (u *uplink) unreached(ctx context.Context, reason string) *Error {
 // after Start.
 func (w *Worker) Refusal() string {
 	for _, e := range w.brokers {
-		if why := e.link.ep.Refusal(); why != "" {
+		if why := e.link.ep.Refusal().Text; why != "" {
 			return why
 		}
 	}

@@ -45,9 +45,19 @@ func Spawn(t testing.TB, role string, config any) *Process {
 // SpawnBinary is Spawn with another binary that knows the role.
 func SpawnBinary(t testing.TB, binary, role string, config any) *Process {
 	t.Helper()
+	return spawn(t, exec.Command(binary), role, config)
+}
+
+// SpawnIn is Spawn in a network namespace, which needs root.
+func SpawnIn(t testing.TB, namespace, role string, config any) *Process {
+	t.Helper()
+	return spawn(t, exec.Command("ip", "netns", "exec", namespace, os.Args[0]), role, config)
+}
+
+func spawn(t testing.TB, cmd *exec.Cmd, role string, config any) *Process {
+	t.Helper()
 	cfg, err := json.Marshal(config)
 	require.NoError(t, err)
-	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), roleVar+"="+role, configVar+"="+string(cfg))
 	return Start(t, role, cmd)
 }
@@ -167,6 +177,12 @@ func (p *Process) wait() {
 // Python runs a script with examples/python on its path. The interpreter is PYTHON's, or Debian's; without pyzmq the test is skipped.
 func Python(t testing.TB, script string, args ...string) *Process {
 	t.Helper()
+	return PythonIn(t, "", script, args...)
+}
+
+// PythonIn is Python in a network namespace, which needs root; an empty name is this one.
+func PythonIn(t testing.TB, namespace, script string, args ...string) *Process {
+	t.Helper()
 	python := os.Getenv("PYTHON")
 	if python == "" {
 		python = "/usr/bin/python3"
@@ -175,7 +191,11 @@ func Python(t testing.TB, script string, args ...string) *Process {
 		t.Skipf("%s cannot import zmq, so nothing is said about Python: %v: %s (make setup installs it)", python, err, out)
 	}
 	_, here, _, _ := runtime.Caller(0)
-	cmd := exec.Command(python, append([]string{"-B", script}, args...)...)
+	line := append([]string{python, "-B", script}, args...)
+	if namespace != "" {
+		line = append([]string{"ip", "netns", "exec", namespace}, line...)
+	}
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(filepath.Dir(here), "../../../../examples/python"))
 	return Start(t, script, cmd)
 }
