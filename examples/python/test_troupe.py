@@ -402,6 +402,7 @@ class TestWorker(WorkerCase):
             self.begin("upper", hit=hit)
         self.begin("upper", hit=5, opened=False)
         self.assertEqual(t.STATUS[self.answer(t.ENDED)[0].status], "slot-taken")
+        self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 4})
         self.link.say(t.END, hit=1, epoch=1)
         self.answer(t.ENDED)
         self.begin("upper", hit=5)

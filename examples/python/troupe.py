@@ -474,7 +474,7 @@ class _Link(_Outbox):
         self.beat, self.sent_at, self.heard_at, self.retry_at, self._pause = 1.0, 0.0, 0.0, 0.0, 0.05  # seconds
         self.asked_at, self.suspect = 0.0, False          # since when a PING waits for a sign of life, see Client._tick
         self.current = 0                                  # see Client._choose
-        self.told, self.parted = 0, False                 # see Worker._tell_slots, Worker._part
+        self.told, self.parted = (0, 0), False            # slots and how far they can grow, see Worker._tell_slots; Worker._part
         self.lease_until = self.renew_at = 0.0            # see Worker._renew
         self.asked_lease: dict[int, float] = {}
         self.connect()
@@ -706,7 +706,7 @@ class _Side:
                 pass  # the io thread has ended
 
     def _about(self, about: dict) -> bytes:
-        return json.dumps(about | {"name": self.asked_name, "window": self.asked_window, "lang": "python"}).encode()
+        return json.dumps({"name": self.asked_name, "window": self.asked_window, "lang": "python"} | about).encode()
 
     def _run(self) -> None:
         try:
@@ -1036,18 +1036,20 @@ class Worker(_Side):
     def _used(self) -> int:
         return len(self._held) + sum(len(link.hits) for link in self._brokers)
 
-    def _share(self, link: _Link) -> int:
-        """How many hits this broker may have here at present: all slots but those of other brokers."""
-        return self.slots - self._used() + len(link.hits) + sum(hit.link is link for hit in self._held)
+    def _share(self, link: _Link) -> tuple[int, int]:
+        """How many hits this broker may have here at present, all but those of other brokers, and how far that can grow: 0, not at all."""
+        others = self._used() - len(link.hits) - sum(hit.link is link for hit in self._held)
+        return self.slots - others, (self.max_slots - others) * (self.max_slots > self._least)
 
     def _greeting(self, link: _Link) -> tuple[int, dict]:
-        busy, link.told = sum(hit.link is link for hit in self._held), max(1, self._share(link))
-        about = {"services": list(self.services), "slots": link.told, "busy": busy, "pid": os.getpid(),
+        busy, (slots, most) = sum(hit.link is link for hit in self._held), self._share(link)
+        link.told = slots if most else max(1, slots), most  # READY cannot say that there is none now
+        about = {"services": list(self.services), "slots": link.told[0], "busy": busy, "pid": os.getpid(),
                  "host": socket.gethostname(), "incarnation": self._born, "threads": "pinned"}
-        if self.max_slots > self.slots:
-            about["slots_max"] = self.max_slots
+        if most:
+            about["slots_max"] = most
         if self._door:
-            about["direct"] = self._door.url
+            about |= {"direct": self._door.url, "direct_key": self._door.public}
         return READY, about
 
     def _registered(self, link: _Link) -> None:
@@ -1061,12 +1063,13 @@ class Worker(_Side):
         if make is None:
             return hit.end(None, UnknownService(f"this worker does not serve {name.decode()}", Outcome.never_started))
         if self._used() >= self.max_slots:
-            return hit.end(None, SlotTaken(f"all {self.max_slots} slots of this worker are taken", Outcome.never_started))
+            hit.end(None, SlotTaken(f"all {self.max_slots} slots of this worker are taken", Outcome.never_started))
+            return self._post(setattr, link, "told", (-1, 0))  # CHANGED has to follow, whatever it says
         if head.flags & DIRECT and not self._door:
             return hit.end(None, Refused("this worker has no endpoint for direct hits", Outcome.never_started))
         link.hits[head.hit] = hit
         self.slots = max(self.slots, self._used())
-        link.told = max(link.told, len(link.hits))  # the broker has counted it
+        link.told = max(link.told[0], len(link.hits)), link.told[1]  # the broker has counted it
         if head.flags & DIRECT:
             self._door.expect(hit, bodies[0])
         elif bodies:
@@ -1194,8 +1197,7 @@ class Worker(_Side):
 
     def _tick(self, now: float) -> None:
         used = self._used()
-        if self.slots > self._least or len(self._brokers) > 1:
-            self._tell_slots(now, used)
+        self._tell_slots(now, used)
         if self._door:
             self._renew(now)
         if self.draining and not used and all(link.parted or link.sock is None for link in self._brokers):
@@ -1212,7 +1214,7 @@ class Worker(_Side):
         for link in self._brokers:
             if link.known and not self.draining and (share := self._share(link)) != link.told:
                 link.told = share
-                link.send(Head(CHANGED), json.dumps({"slots": share}).encode())
+                link.send(Head(CHANGED), json.dumps({"slots": share[0]} | ({"slots_max": share[1]} if share[1] else {})).encode())
 
     def _renew(self, now: float) -> None:
         """Keeps the leases under which direct hits are served, and tells the brokers what these have done."""
@@ -1341,8 +1343,7 @@ class _Guest(_Outbox):
             self._flush(self.transmit)
         except zmq.ZMQError as error:
             return self.door.gone(self, f"the connection is lost ({error})")
-        waiting = itertools.chain(self._small, *self._large.values())
-        if (self._small or self._large) and sum(sum(map(len, frames)) for _, frames in waiting) > self.window + 2 * STREAM_WINDOW:
+        if sum(sum(map(len, frames)) for head, frames in itertools.chain(self._small, *self._large.values()) if head.type != PART) > self.window:
             self.door.gone(self, "it does not read")
 
     def credit(self, kib: int) -> None:
@@ -1361,7 +1362,10 @@ class _Door:
         self.guests: dict[bytes, _Guest] = {}
         self.sock = worker._context.socket(zmq.ROUTER)
         self.sock.linger, self.sock.router_mandatory, self.sock.rcvhwm, self.sock.sndhwm = 0, 1, 0, 0  # windows bound what waits
-        self.sock.maxmsgsize = 1 << 28  # of a frame
+        self.sock.maxmsgsize, self.public = 1 << 28, ""  # of a frame, in bytes
+        if _keys(worker.key, bind):  # then this way is encrypted, too; whom it is open to is told by the tokens
+            public, self.sock.curve_secretkey = zmq.curve_keypair()
+            self.sock.curve_server, self.public = 1, public.decode()
         self.monitor = self.sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             self.sock.bind(bind)
@@ -1606,9 +1610,12 @@ class Hit:
 class _Way(_Link):
     """The direct connection of a hit to its worker. It is never made anew."""
 
-    def __init__(self, client: Client, endpoint: str, hit: Hit, wait: _Wait, token: bytes) -> None:
-        self.hit, self.wait, self.token = hit, wait, token
+    def __init__(self, client: Client, endpoint: str, hit: Hit, wait: _Wait, token: bytes, curve: bytes) -> None:
+        self.hit, self.wait, self.token, self.server_key = hit, wait, token, curve
         super().__init__(client, endpoint)
+
+    def keys(self) -> tuple[bytes, bytes, bytes] | None:
+        return (self.server_key, *zmq.curve_keypair()) if self.server_key else None  # who we are is told by the token
 
     def greet(self) -> None:
         about = {"token": self.token.hex(), "window": self.side.asked_window or self.hit._link.window}
@@ -1773,7 +1780,7 @@ class Client(_Side):
         wait.number, wait.link = 0, None
 
     def _on_opened(self, link: _Link, head: Head, handle: bytes, worker: bytes, key: bytes = b"", endpoint: bytes = b"", token: bytes = b"",
-                   _: bytes = b"") -> None:
+                   curve: bytes = b"") -> None:
         wait = self._take(link, head)
         hit = Hit(self, link, int.from_bytes(handle, "big"), head.epoch, worker.decode(errors="replace"), head.arg,
                   wait.frames[0].decode() if wait else "")
@@ -1787,7 +1794,7 @@ class Client(_Side):
             return wait.end(hit)
         wait.opening, self._waits[wait] = hit, None  # until the worker has welcomed us
         try:
-            hit._way = _Way(self, endpoint.decode(), hit, wait, token)
+            hit._way = _Way(self, endpoint.decode(), hit, wait, token, curve)
             self._links.append(hit._way)
         except ValueError as error:
             self._give_up(wait, TroupeError.of("worker-gone", f"the worker's endpoint for direct hits is of no use: {error}"))
@@ -2008,6 +2015,8 @@ class Client(_Side):
 
     def _on_closed(self, link: _Link, head: Head, text: bytes, why: bytes = b"") -> None:
         if not head.flags & REF and (hit := link.hits.get(head.hit)):
+            if hit._key:  # the broker need not keep the end for us
+                link.send(Head(ACK, hit=hit.handle, epoch=head.epoch, arg=hit._received))
             self._end(hit, _told(head, text, why) if head.status else Closed("the hit is closed"), head.arg)
 
     def _end(self, hit: Hit, error: TroupeError, began: float) -> None:
