@@ -53,18 +53,10 @@ func refusedAt(t *testing.T, w *assigner.Worker, said *rig.Said, status wire.Sta
 	rig.Until(t, counter+" is counted", func() bool { return w.Counters()[counter] > 0 })
 }
 
-// Whoever comes to a worker's own endpoint without the right token gets in nowhere; an honest direct hit beside them notices nothing.
-func TestBadDirectClients(t *testing.T) {
-	site, ctx := rig.NewSite(t, rig.Path{Transport: "tcp"}), rig.Context(t)
-	site.Broker(func(c *assigner.BrokerConfig) { c.Grace = -1 })
-	w := site.Worker(rig.Services{"echo": echo}, rig.Slots(8), direct)
-	rig.Receive(t, w.Welcomed(), "the worker's welcome")
-	c := site.Client()
-	honest := openDirect(t, ctx, c, "echo")
-	raw := rig.NewRaw(t, site.Clients).Hello()
-	mine, other := openRaw(raw, 1, "echo"), openRaw(raw, 2, "echo")
+// badKnocks are what strangers say at a worker's own endpoint, who do not have the token of the hit that they want.
+func badKnocks(w *assigner.Worker, mine, other ticket) map[string]func(t *testing.T, r *rig.Raw) {
 	nobody := strings.Repeat("00", 16)
-	for name, try := range map[string]func(t *testing.T, r *rig.Raw){
+	return map[string]func(t *testing.T, r *rig.Raw){
 		"a stranger's call": func(t *testing.T, r *rig.Raw) {
 			r.Say(toHit(wire.Call, mine.handle, 1, 1), nil)
 			refusedAt(t, w, r.Hear(), wire.NotRegistered, "refused_not-registered")
@@ -96,7 +88,20 @@ func TestBadDirectClients(t *testing.T) {
 			r.Say(wire.Header{Type: wire.Admin}, []byte("{}"))
 			require.Equal(t, wire.BadType, r.Hear(wire.Error).Status)
 		},
-	} {
+	}
+}
+
+// Whoever comes to a worker's own endpoint without the right token gets in nowhere; an honest direct hit beside them notices nothing.
+func TestBadDirectClients(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.Path{Transport: "tcp"}), rig.Context(t)
+	site.Broker(func(c *assigner.BrokerConfig) { c.Grace = -1 })
+	w := site.Worker(rig.Services{"echo": echo}, rig.Slots(8), direct)
+	rig.Receive(t, w.Welcomed(), "the worker's welcome")
+	c := site.Client()
+	honest := openDirect(t, ctx, c, "echo")
+	raw := rig.NewRaw(t, site.Clients).Hello()
+	mine, other := openRaw(raw, 1, "echo"), openRaw(raw, 2, "echo")
+	for name, try := range badKnocks(w, mine, other) {
 		t.Run(name, func(t *testing.T) {
 			try(t, rig.NewRaw(t, mine.endpoint))
 			requireReply(t, ctx, honest, "on", "on")
