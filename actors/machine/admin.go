@@ -36,6 +36,8 @@ type HitRow struct {
 	AgeMS   int64  `json:"age_ms"`
 	Client  string `json:"client,omitempty"`
 	Key     string `json:"key,omitempty"` // the name of the client's key
+	Route   string `json:"route"`         // routed or direct
+	KiB     uint32 `json:"kib,omitempty"` // of bodies on the direct way, as its worker has told
 }
 
 // WorkerRow is one worker in a listing.
@@ -129,18 +131,28 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{},
 	}
 	rows := make(map[*service]*ServiceRow)
+	byName := make(map[string]*ServiceRow)
 	for _, s := range b.services {
-		rows[s] = &ServiceRow{Name: s.name, Waiting: s.queue.n}
+		if byName[s.name] == nil {
+			byName[s.name] = &ServiceRow{Name: s.name}
+		}
+		byName[s.name].Waiting += s.queue.n
+		if s.key == s.name {
+			rows[s] = byName[s.name]
+		}
 	}
 	for _, w := range b.workers {
 		for _, s := range w.services {
 			row := rows[s]
+			if row == nil {
+				continue // the direct way of a service that is counted already
+			}
 			row.Workers++
 			row.Slots += w.Load.Slots
 			row.Used += w.Load.Used
 		}
 	}
-	for _, row := range rows {
+	for _, row := range byName {
 		r.Services = append(r.Services, *row)
 	}
 	if b.cfg.Book != nil {
@@ -180,6 +192,10 @@ func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
 		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name, Key: b.keyName(h.client.peer),
+		Route: "routed",
+	}
+	if h.direct != nil {
+		row.Route, row.KiB = "direct", h.direct.kib
 	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)

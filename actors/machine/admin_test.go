@@ -99,7 +99,7 @@ func TestHitListInPages(t *testing.T) {
 	handle := fmt.Sprintf("%x", all[1].handle)
 	require.Equal(t, machine.HitRow{
 		Hit: handle, Actor: "hits/" + handle, Service: "echo", State: "open", Worker: "w", Host: "here", PID: 4711, Thread: 4712,
-		Calls: 2, Waiting: 1, AgeMS: 1000, Client: "somebody",
+		Calls: 2, Waiting: 1, AgeMS: 1000, Client: "somebody", Route: "routed",
 	}, first.Hits[1])
 	c.admin(fmt.Sprintf(`{"cmd":"hit.list","after":%q}`, handle), &rest)
 	require.False(t, rest.More)

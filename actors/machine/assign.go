@@ -31,6 +31,12 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
 	s := b.services[string(m.Frame(0))]
+	if m.Header.Flags.Has(wire.Direct) {
+		if err := checkDirect(m.Header.Flags); err != nil {
+			return refuse(fx, m, wire.BadFlag, "%v", err)
+		}
+		s = b.services[wayKey(m.Frame(0), true)]
+	}
 	if s == nil || !s.offered {
 		return b.openUnknown(now, c, m, fx)
 	}
@@ -48,17 +54,21 @@ func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx [
 	if err := wire.CheckService(name); err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
+	isDirect := m.Header.Flags.Has(wire.Direct)
+	if now >= b.cfg.Grace && isDirect {
+		return refuse(fx, m, wire.UnknownService, "%s", b.noDirect(name))
+	}
 	if now >= b.cfg.Grace {
 		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
 	}
-	return b.enqueue(now, b.service(string(name)), c, m, b.cfg.Grace, fx)
+	return b.enqueue(now, b.service(wayKey(name, isDirect), string(name)), c, m, b.cfg.Grace, fx)
 }
 
 // offered lists some services in words.
 func (b *Broker) offered() string {
 	var names []string
 	for n, s := range b.services {
-		if s.offered {
+		if s.offered && n == s.name {
 			names = append(names, n)
 		}
 	}
@@ -71,11 +81,11 @@ func (b *Broker) offered() string {
 	return "offered: " + strings.Join(names, ", ")
 }
 
-func (b *Broker) service(name string) *service {
-	s := b.services[name]
+func (b *Broker) service(key, name string) *service {
+	s := b.services[key]
 	if s == nil {
-		s = &service{name: name}
-		b.services[name] = s
+		s = &service{key: key, name: name}
+		b.services[key] = s
 	}
 	return s
 }
@@ -131,7 +141,7 @@ func (b *Broker) unqueue(w *waiter) {
 // prune forgets a service that nobody has ever offered or waits for.
 func (b *Broker) prune(s *service) {
 	if !s.offered && s.queue.n == 0 {
-		delete(b.services, s.name)
+		delete(b.services, s.key)
 	}
 }
 
@@ -152,6 +162,10 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
 		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
+	}
+	if m.Header.Flags.Has(wire.Direct) {
+		token := b.cfg.Token()
+		h.direct = &direct{token: token[:]}
 	}
 	b.byHandle[handle] = h
 	b.all.add(h)
@@ -212,14 +226,18 @@ func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Eff
 
 // Deadline says when Tick wants to be called, 0 for never.
 func (b *Broker) Deadline() time.Duration {
-	if len(b.waiting) == 0 {
-		return 0
+	at := b.nextVerdict()
+	if len(b.waiting) > 0 && (at == 0 || b.waiting[0].deadline < at) {
+		return b.waiting[0].deadline
 	}
-	return b.waiting[0].deadline
+	return at
 }
 
-// Tick refuses what has waited too long.
+// Tick refuses what has waited too long, and gives the verdicts that are due.
 func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
+	if len(b.verdicts) > 0 {
+		fx = b.judge(now, fx)
+	}
 	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
 		w := b.waiting[0]
 		b.unqueue(w)
@@ -229,7 +247,11 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		if w.service.workers.Len() == 0 {
 			text = fmt.Sprintf("no worker offers the service %q any more, %d more hits wait: start one (`troupe worker list` shows who is there)", w.service.name, w.service.queue.n)
 		}
-		if !w.service.offered {
+		switch {
+		case w.service.offered:
+		case w.msg.Header.Flags.Has(wire.Direct):
+			s, text = wire.UnknownService, b.noDirect([]byte(w.service.name))
+		default:
 			s, text = wire.UnknownService, fmt.Sprintf("no worker has offered the service %q (%s): start one, or correct the name", w.service.name, b.offered())
 		}
 		fx = b.failOpen(w.msg, s, text, fx)

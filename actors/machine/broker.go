@@ -22,6 +22,8 @@ type BrokerConfig struct {
 	Ask         time.Duration            // how long a worker may take to answer when its name is claimed
 	Admin       bool                     // ADMIN is allowed
 	Epoch       uint32                   // first assignment epoch, random
+	Lease       time.Duration            // how long a worker may serve direct hits without hearing from the broker
+	Token       func() [TokenSize]byte   // makes tokens of direct hits; nil: there are none
 	ActorName   ActorName                // for listings; nil: none
 	Counters    func() map[string]uint64 // for status; nil: none
 	Book        *access.Book             // who may what, by key; nil: everybody may everything (ADMIN: as Admin says)
@@ -50,6 +52,7 @@ type Broker struct {
 	byHandle map[uint64]*Hit
 	all      hits
 	waiting  deadlines
+	verdicts []verdict
 	arrivals uint64
 	epoch    uint32
 	unnamed  int
@@ -70,6 +73,7 @@ type Totals struct {
 }
 
 type service struct {
+	key     string // wayKey
 	name    string
 	workers schedule.LeastBusy[*Worker]
 	queue   queue
@@ -90,6 +94,7 @@ var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []E
 	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
+	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.

@@ -32,15 +32,15 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 		b.clients[m.From] = c
 	}
 	c.left = false
-	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, b.welcome(c.window, c.name)))
+	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(b.welcome(c.window, c.name))))
 }
 
-// welcome is the JSON frame of WELCOME.
-func (b *Broker) welcome(window int64, name string) []byte {
-	return mustJSON(wire.WelcomeInfo{
+// welcome is what WELCOME says to everybody.
+func (b *Broker) welcome(window int64, name string) wire.WelcomeInfo {
+	return wire.WelcomeInfo{
 		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
 		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name,
-	})
+	}
 }
 
 // bye: a client leaves; its hits are ended.

@@ -52,24 +52,33 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
 		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names),
 	}
-	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name)
+	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
+	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
+	w.welcome = mustJSON(welcome)
 	b.workers[peer] = w
 	b.names[w.Name] = w
 	for _, name := range info.Services {
 		if w.names[name] != nil {
 			continue
 		}
-		s := b.service(name)
-		if !s.offered {
-			s.offered = true
-			b.prolong(s)
-		}
 		w.names[name] = &Names{Service: name, Worker: w.Name}
-		w.services = append(w.services, s)
-		w.entries = append(w.entries, s.workers.Add(w, &w.Load))
+		b.offer(w, b.service(name, name))
+		if info.Direct != "" && b.cfg.Token != nil {
+			b.offer(w, b.service(wayKey([]byte(name), true), name))
+		}
 	}
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
 	return b.serve(now, w, fx)
+}
+
+// offer makes hits of a service, on one of the ways, go to the worker.
+func (b *Broker) offer(w *Worker, s *service) {
+	if !s.offered {
+		s.offered = true
+		b.prolong(s)
+	}
+	w.services = append(w.services, s)
+	w.entries = append(w.entries, s.workers.Add(w, &w.Load))
 }
 
 // fix tells all queues the worker is in that its load has changed.
@@ -125,14 +134,7 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
 	}
-	w.hits.each(func(h *Hit) {
-		if h.orphan { // nobody will end it now
-			b.forget(h, wire.Internal)
-			return
-		}
-		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why}})
-	})
-	return fx
+	return b.tellLoss(w, why, fx)
 }
 
 // orphaned frees the slot of a hit whose actor crashed.
@@ -165,7 +167,7 @@ const remembered = 1024
 func (b *Broker) forgetServices(services []*service) {
 	for _, s := range services {
 		if len(b.services) > remembered && s.workers.Len() == 0 && s.queue.n == 0 {
-			delete(b.services, s.name)
+			delete(b.services, s.key)
 		}
 	}
 }

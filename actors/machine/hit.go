@@ -50,6 +50,7 @@ type Hit struct {
 	names       *Names
 	client      *client // the broker's, as are the three below
 	worker      *Worker
+	direct      *direct // nil: its calls come by here
 	links       [3]link
 }
 
@@ -68,6 +69,7 @@ type Names struct {
 type Lost struct {
 	Worker bool // the worker's, else the client's
 	Why    Why
+	Until  time.Duration // a direct hit may be served that long
 }
 
 // Kill is an event: an operator ends the hit.
@@ -131,7 +133,7 @@ type column struct {
 var columns = [256]column{
 	wire.Call: {onCall, false}, wire.Cancel: {onCancel, false}, wire.Close: {onClose, false},
 	wire.Opened: {onOpened, true}, wire.Reply: {onReply, true}, wire.Error: {onError, true},
-	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true},
+	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true}, wire.Tally: {onNothing, true},
 }
 
 // Message takes a message that names this hit.
@@ -154,7 +156,9 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 		from, source = h.Worker, "BEGIN"
 	}
 	switch {
-	case c.event == onNothing:
+	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
+		return h.tally(m, fx)
+	case c.event == onNothing && !c.worker:
 		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
 	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
 		return unknownHit(m, fx) // it has been told the end, and this was on its way
@@ -177,6 +181,9 @@ func (h *Hit) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 
 // Begin takes the OPEN that the hit was made for.
 func (h *Hit) Begin(_ time.Duration, m *wire.Message, arg uint32, fx []Effect) []Effect {
+	if h.direct != nil {
+		return h.beginDirect(m, arg, fx)
+	}
 	head := wire.Header{Type: wire.Begin, Flags: m.Header.Flags & (wire.First | wire.Last), Hit: h.Handle, Epoch: h.Assignment, Arg: arg}
 	if head.Flags.Has(wire.First) {
 		head.Seq = 1

@@ -8,6 +8,9 @@ import (
 
 // call passes a call on to the worker.
 func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.direct != nil {
+		return refuse(fx, m, wire.BadType, "CALL of hit %x, which is direct: send its calls to the endpoint that OPENED names", h.Handle)
+	}
 	if h.LastSeq != 0 {
 		return refuse(fx, m, wire.IsClosed, "hit %x closes after call %d: open another one", h.Handle, h.LastSeq)
 	}
@@ -66,7 +69,10 @@ func (h *Hit) passCancel(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 }
 
 // close begins the orderly end: the worker runs what waits, closes the session and answers ENDED.
-func (h *Hit) close(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
+func (h *Hit) close(now time.Duration, _ *wire.Message, fx []Effect) []Effect {
+	if h.doomed() {
+		return h.concede(now, fx)
+	}
 	if h.LastSeq != 0 {
 		return fx
 	}

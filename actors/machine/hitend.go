@@ -15,12 +15,18 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 	}
 	if !l.Worker {
 		h.Client, h.hears = 0, false
+		if h.doomed() {
+			return h.concede(now, fx)
+		}
 		return h.end(wire.Cancelled, true, fx)
+	}
+	if h.postponed(now, l) {
+		return fx
 	}
 	why := l.Why
 	why.Worker, why.AgeMS = h.names.Worker, (now - h.Opened).Milliseconds()
 	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
-	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.Accepted, []byte(text), mustJSON(why), fx))
+	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), mustJSON(why), fx))
 }
 
 // Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
@@ -33,7 +39,7 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds(),
 	})
 	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
-	fx = h.tellClosed(wire.Killed, h.Accepted, []byte(text), why, fx)
+	fx = h.tellClosed(wire.Killed, h.mayHaveBegun(), []byte(text), why, fx)
 	h.Client, h.hears, h.reason = 0, false, wire.Killed
 	return h.end(wire.Killed, true, fx)
 }
@@ -45,7 +51,7 @@ func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
 		AgeMS: (now - h.Opened).Milliseconds(),
 	}
 	text := "the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect"
-	fx = h.tellClosed(wire.Internal, h.Accepted, []byte(text), mustJSON(why), fx)
+	fx = h.tellClosed(wire.Internal, h.mayHaveBegun(), []byte(text), mustJSON(why), fx)
 	h.Client, h.hears, h.State = 0, false, Ended
 	return fx
 }

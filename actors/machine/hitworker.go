@@ -14,6 +14,9 @@ func (h *Hit) opened(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 		return fx
 	}
 	h.State, h.hears = Open, true
+	if h.direct != nil {
+		return h.openedDirect(fx)
+	}
 	handle := binary.BigEndian.AppendUint64(nil, h.Handle)
 	head := wire.Header{Type: wire.Opened, Flags: wire.Ref, Hit: h.Ref, Epoch: h.Attachment, Arg: h.Thread}
 	return append(fx, send(h.Client, head, handle, []byte(h.names.Worker)))
@@ -86,7 +89,7 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	case m.Header.Seq != 0:
 		return h.answer(now, m, fx)
 	case m.Header.Flags.Has(wire.Last), h.State == Closing && s == wire.UnknownHit: // there is no session, or none any more
-		return h.over(s, h.tellClosed(s, h.Accepted, m.Frame(0), m.Frame(1), fx))
+		return h.over(s, h.tellClosed(s, h.mayHaveBegun(), m.Frame(0), m.Frame(1), fx))
 	}
 	return append(fx, Effect{Kind: Count, Status: s})
 }
@@ -122,7 +125,7 @@ func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 // begun returns the highest call that may have begun, as far as the worker says so.
 func (h *Hit) begun(m *wire.Message) uint32 {
 	if m.Header.Type == wire.Ended {
-		return min(m.Header.Arg, h.Accepted)
+		return min(m.Header.Arg, h.mayHaveBegun())
 	}
 	if wire.Outcome(m.Header.Arg) == wire.NeverStarted {
 		return 0

@@ -101,7 +101,8 @@ func (h *handles) Window(_ wire.Peer, asked int64) int64 {
 func config() machine.BrokerConfig {
 	return machine.BrokerConfig{
 		Name: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Heartbeat: time.Second, MaxQueue: 3,
-		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100,
+		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100, Lease: 2 * time.Second,
+		Token: func() [machine.TokenSize]byte { return [machine.TokenSize]byte([]byte("a one-time token")) },
 	}
 }
 
@@ -136,7 +137,7 @@ func (s *stage) deliver(l *link, m *wire.Message) bool {
 	l.registered = true
 	m.From = l.ref
 	s.trace("%v: peer %d says %v", s.now, l.ref, m.Header)
-	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended {
+	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally {
 		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
 			n.box = append(n.box, m)
 			return true

@@ -54,6 +54,8 @@ func (s *stage) hit(n *node, event any) {
 		s.effects(n, h.Begin(s.now, e.msg, e.arg, nil))
 	case *machine.Lost:
 		s.effects(n, h.Lose(s.now, e, nil))
+	case *machine.LeaseOver:
+		s.effects(n, h.Judge(s.now, nil))
 	case *machine.Kill:
 		s.effects(n, h.Kill(s.now, e, nil))
 	default:

@@ -37,6 +37,7 @@ type Worker struct {
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
 	left     bool // it has said BYE
+	granted  time.Duration // when its lease for direct hits was prolonged last, 0: never
 	deaf     bool // it did not read, so it gets no hits until it has ended one
 	busy     int  // slots still held by hits of an earlier connection
 	entries  []*schedule.Entry[*Worker]
@@ -80,6 +81,7 @@ type Challenge struct{ Rival *wire.Message }
 var workerTable = [256]func(*Worker, time.Duration, *wire.Message, []Effect) []Effect{
 	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended,
 	wire.Opened: (*Worker).unknown, wire.Reply: (*Worker).unknown, wire.Working: (*Worker).unknown, wire.Error: (*Worker).complaint,
+	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown,
 }
 
 // Message takes a message of the worker that names no hit with an actor.

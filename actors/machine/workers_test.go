@@ -27,7 +27,7 @@ func TestWelcomeOfAWorker(t *testing.T) {
 		p.ready(worker.info)
 		var got wire.WelcomeInfo
 		require.NoError(t, json.Unmarshal(p.expect(wire.Welcome).Frame(0), &got))
-		want := wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 4 << 20, HeartbeatMS: 1000, Name: worker.name}
+		want := wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 4 << 20, HeartbeatMS: 1000, Name: worker.name, LeaseMS: 2000}
 		if worker.info.Window > 0 {
 			want.Window = worker.info.Window
 		}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // HelloInfo is the JSON frame of HELLO.
@@ -75,6 +76,8 @@ const (
 	MaxOptions = 1 << 16 // bytes of the options frame
 	MaxJSON    = 1 << 20 // bytes of any JSON frame
 	MaxName    = 128     // bytes of a peer's name
+
+	MaxEndpoint = 255 // bytes of an endpoint for direct hits
 )
 
 // ParseHello reads the JSON frame of HELLO. The error is a *BadMessage.
@@ -108,6 +111,8 @@ func (r *ReadyInfo) check() error {
 		return bad(BadFrame, "READY: name has %d bytes: at most %d are possible", len(r.Name), MaxName)
 	case r.Threads != "" && r.Threads != "pinned" && r.Threads != "shared":
 		return bad(BadFrame, "READY: threads is %q: pinned and shared are possible", r.Threads)
+	case r.Direct != "" && (len(r.Direct) > MaxEndpoint || !strings.Contains(r.Direct, "://")):
+		return bad(BadFrame, "READY: direct is %.100q: a ZeroMQ endpoint of at most %d bytes is possible, as tcp://127.0.0.1:5702", r.Direct, MaxEndpoint)
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}
