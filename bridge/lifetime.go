@@ -78,6 +78,9 @@ func (l *Loop) end() {
 		if ep.sender != nil {
 			ep.sender.close()
 		}
+		if ep.posts != nil {
+			ep.posts.free()
+		}
 		if ep.sock != nil {
 			_ = ep.sock.Close()
 		}

@@ -223,6 +223,9 @@ func (l *Loop) flush() int {
 	}
 	for _, ep := range l.eps {
 		if ep.sender == nil {
+			if ep.posts != nil {
+				n += ep.posts.flush()
+			}
 			continue
 		}
 		if ep.line.due > 0 {
@@ -275,7 +278,7 @@ func (l *Loop) hasWork() bool {
 		return true
 	}
 	for _, ep := range l.eps {
-		if ep.sender != nil && ep.line.due == 0 && ep.sender.pending() {
+		if ep.sender != nil && ep.line.due == 0 && ep.sender.pending() || ep.posts != nil && ep.posts.pending() {
 			return true
 		}
 	}

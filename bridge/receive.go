@@ -150,6 +150,10 @@ func (ep *Endpoint) deliver(p *peer, m *wire.Message, hit bool) {
 				root.Send(pid, m.Copy())
 				return
 			}
+		} else if ep.posts != nil {
+			if ep.toHit(p, m) {
+				return
+			}
 		} else if ep.loop.dir.send(m.Header.Hit, m) {
 			return
 		}
@@ -238,6 +242,9 @@ func (ep *Endpoint) credit(p *peer, m *wire.Message) {
 	if p.window.credit(m.Header.Arg) {
 		ep.loop.out.drain(p)
 	}
+	if p.guest != nil {
+		p.guest.credit(m.Header.Arg)
+	}
 }
 
 // pong answers a PING: this loop lives.
@@ -245,6 +252,10 @@ func (ep *Endpoint) pong(p *peer, m *wire.Message) {
 	h := wire.Header{Type: wire.Pong, Arg: m.Header.Arg}
 	if ep.sender != nil {
 		_ = ep.sender.Send(&h)
+		return
+	}
+	if p.guest != nil {
+		_ = p.guest.Send(&h) // behind all answers so far
 		return
 	}
 	_ = ep.loop.out.Send(p.ref, h)

@@ -36,10 +36,10 @@ type Worker struct {
 	rival    *wire.Message // READY of the one that claims the name, owning its bytes
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
-	left     bool // it has said BYE
+	left     bool          // it has said BYE
 	granted  time.Duration // when its lease for direct hits was prolonged last, 0: never
-	deaf     bool // it did not read, so it gets no hits until it has ended one
-	busy     int  // slots still held by hits of an earlier connection
+	deaf     bool          // it did not read, so it gets no hits until it has ended one
+	busy     int           // slots still held by hits of an earlier connection
 	entries  []*schedule.Entry[*Worker]
 	services []*service
 	names    map[string]*Names
