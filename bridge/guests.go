@@ -6,8 +6,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
@@ -209,19 +207,20 @@ func (p *posts) free() {
 	p.back.Free()
 }
 
-// direct is a hit at a direct ROUTER: who may speak for it, under which epoch, and who serves it.
+// direct is a hit at a direct ROUTER: who may speak for it, under which epoch, and who takes what they say.
 type direct struct {
 	peer  wire.Peer
 	epoch uint32
-	pid   *actor.PID
+	take  func(*wire.Message)
 }
 
-// BindHit makes the calls that a peer of a direct ROUTER sends under an epoch of a hit go to pid, as copies. It belongs to the loop's goroutine.
-func (ep *Endpoint) BindHit(handle uint64, epoch uint32, peer wire.Peer, pid *actor.PID) {
+// BindHit makes the calls that a peer of a direct ROUTER sends under an epoch of a hit go to take, which is called on the loop and copies what it keeps.
+// It belongs to the loop's goroutine.
+func (ep *Endpoint) BindHit(handle uint64, epoch uint32, peer wire.Peer, take func(*wire.Message)) {
 	if ep.hits == nil {
 		ep.hits = make(map[uint64]direct)
 	}
-	ep.hits[handle] = direct{peer, epoch, pid}
+	ep.hits[handle] = direct{peer, epoch, take}
 }
 
 // UnbindHit forgets a hit of a direct ROUTER. It belongs to the loop's goroutine.
@@ -242,7 +241,7 @@ func (ep *Endpoint) toHit(p *peer, m *wire.Message) bool {
 		ep.refuse(p.id, m, &wire.BadMessage{Status: wire.StaleEpoch, Text: fmt.Sprintf(
 			"%v of hit %x under epoch %d, which is over: take the epoch from WELCOME", m.Header.Type, m.Header.Hit, m.Header.Epoch)})
 	case toSlots[m.Header.Type]:
-		ep.loop.cfg.System.Root.Send(h.pid, m.Copy())
+		h.take(m)
 	default:
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
+	"github.com/troupe-mq/troupe/supervision"
 )
 
 // ClientConfig says how a client reaches its broker. Every zero value is the documented default.
@@ -33,6 +34,8 @@ type ClientConfig struct {
 	// Spin is how often the client's loop yields, while calls are under way, before it sleeps; default 20. More lowers the latency of
 	// single calls at the price of processor time (docs/performance.md).
 	Spin int
+	// DirectPatience is how long a worker may take to let a direct hit in, once the broker has given it; default 5 s.
+	DirectPatience time.Duration
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }
@@ -42,8 +45,8 @@ func (c *ClientConfig) Validate() error {
 	if err := zmqsock.CheckEndpoint("connect", c.Broker); err != nil {
 		return err
 	}
-	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 {
-		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d and MaxBody %d (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody)
+	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 || c.DirectPatience < 0 {
+		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d, MaxBody %d and DirectPatience %v (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody, c.DirectPatience)
 	}
 	return checkKey("ClientConfig.Key", c.Key)
 }
@@ -52,6 +55,7 @@ func (c *ClientConfig) Validate() error {
 type Client struct {
 	hub     *hub
 	up      *uplink
+	directs *directs
 	watched chan struct{} // closed when watch has ended
 	ending  ending
 }
@@ -60,6 +64,7 @@ type Client struct {
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	def(&cfg.Broker, DefaultClients)
 	def(&cfg.Spin, 20)
+	def(&cfg.DirectPatience, directPatience)
 	if cfg.Name == "" {
 		h, _ := os.Hostname()
 		cfg.Name = fmt.Sprintf("%s-%d", h, os.Getpid())
@@ -67,7 +72,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg)}
+	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg), directs: &directs{ways: make(map[wire.Peer]*directWay)}}
+	c.up.directs = c.directs
 	if err := c.start(ctx, &cfg); err != nil {
 		return nil, err
 	}
@@ -81,6 +87,7 @@ func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
 		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
+		children: []supervision.ChildSpec{c.directs.child()},
 	})
 	if err != nil {
 		return err
@@ -127,16 +134,25 @@ type OpenRequest struct {
 	Service string
 	Label   string // shown in listings
 	Session any    // given to the worker's session as JSON; nil: nothing
+	Route   Route  // of its calls; default Routed. One-shots are always routed
 }
 
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
 // does). The error is an *Error.
 func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
+	if r.Route != Routed {
+		return c.openRoute(ctx, r)
+	}
+	return c.openOn(ctx, r, 0)
+}
+
+// openOn opens a hit, with further flags.
+func (c *Client) openOn(ctx context.Context, r OpenRequest, flags wire.Flags) (*Hit, error) {
 	options, err := r.options()
 	if err != nil {
 		return nil, err
 	}
-	h := wire.Header{Type: wire.Open, Flags: wire.Ref}
+	h := wire.Header{Type: wire.Open, Flags: wire.Ref | flags}
 	p, err := c.up.open(ctx, r.Service, h, options, nil, nil)
 	if err != nil {
 		return nil, err

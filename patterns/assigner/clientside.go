@@ -160,10 +160,13 @@ func (u *uplink) opened(m *wire.Message) {
 	}
 	handle := binary.BigEndian.Uint64(m.Frame(0))
 	h := &Hit{up: u, handle: handle, epoch: m.Header.Epoch, peer: m.From, service: p.service, worker: string(m.Frame(1)), thread: int(m.Header.Arg)}
+	if m.Header.Flags.Has(wire.Direct) {
+		h.direct = newDirectWay(u, h, m)
+	}
 	u.hits[handle] = h
 	u.mu.Unlock()
 	if !u.settle(p, answer{hit: h}) {
-		_ = u.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: handle, Epoch: h.epoch})
+		u.closeAt(h)
 	}
 }
 
@@ -172,6 +175,9 @@ func (u *uplink) hitClosed(m *wire.Message) {
 		return
 	}
 	h := u.hit(m.Header.Hit)
+	if h != nil && h.direct != nil && h.direct.closed(m) {
+		return
+	}
 	u.drop(m.Header.Hit)
 	if h != nil {
 		h.end(m.Header.Status, m.Header.Arg, string(m.Frame(0)), clone(m.Frame(1)))

@@ -15,6 +15,7 @@ type enrolment struct {
 	link       *link
 	registered bool         // on the present connection; the loop's
 	maxBody    atomic.Int64 // the broker's
+	tenure     tenure       // of its direct hits
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
@@ -104,7 +105,8 @@ func (s *workerSide) greet() {
 		o.counted = e.peer
 	}
 	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
-		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
+		Direct: w.front.url(),
+		Name:   w.cfg.Name, Services: names, Slots: w.cfg.Slots,
 		Busy: min(len(e.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
 	}))
 }
@@ -117,6 +119,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	w.mu.Unlock()
 	e.registered = true
 	e.maxBody.Store(info.MaxBody)
+	e.tenure.begin(info)
 	e.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
 	if leaving {
@@ -139,6 +142,7 @@ func (s *workerSide) lost(reason string) {
 	if len(old) > 0 {
 		e.link.logger.Warn("the broker is lost, sessions are ended", "broker", e.broker, "reason", reason, "sessions", len(old))
 	}
+	w.front.lost(e)
 	for _, sl := range old {
 		sl.orphan()
 	}
@@ -165,6 +169,8 @@ func (s *workerSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Begin:
 		e.begin(m.Copy())
+	case wire.Grant:
+		e.worker.front.granted(e, m.Header.Arg)
 	case wire.Pong:
 		e.parting(m.Header.Arg)
 	case wire.Cancel:

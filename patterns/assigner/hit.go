@@ -19,6 +19,7 @@ type Hit struct {
 	service string
 	worker  string
 	thread  int
+	direct  *directWay // nil: by way of the broker
 
 	mu      sync.Mutex
 	next    uint32     // seq of the next call
@@ -87,7 +88,7 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 		return nil, err
 	}
 	p := newPending(r.Progress)
-	head := wire.Header{Type: wire.Call, Hit: h.handle, Epoch: h.epoch, Arg: deadline(ctx)}
+	head := wire.Header{Type: wire.Call, Arg: deadline(ctx)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended != nil {
@@ -97,11 +98,11 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	p.seq, head.Seq = h.next, h.next
 	h.calls = append(h.calls, p)
 	h.up.underway.Add(1)
-	if err := h.up.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
+	if err := h.send(&head, frames...); err != nil {
 		h.next--
 		h.calls = h.calls[:len(h.calls)-1]
 		h.up.underway.Add(-1)
-		return nil, h.up.gone(NeverStarted)
+		return nil, h.unsent()
 	}
 	return p, nil
 }
@@ -120,7 +121,7 @@ func (h *Hit) cancel(p *pending) {
 	if !slices.Contains(h.calls, p) {
 		return
 	}
-	_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
+	_ = h.send(&wire.Header{Type: wire.Cancel, Seq: p.seq})
 }
 
 // Close ends the hit: waiting calls are served, then the session is closed on its thread. It returns when that is done, or ctx ends; closing an ended hit
@@ -141,7 +142,7 @@ func (h *Hit) Close(ctx context.Context) error {
 		h.closing = p
 		h.ended = &Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle}
 		h.up.underway.Add(1)
-		_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: h.handle, Epoch: h.epoch})
+		h.up.closeAt(h)
 	}
 	h.mu.Unlock()
 	select {
@@ -221,6 +222,9 @@ func (h *Hit) call(seq uint32) *pending {
 
 // end fails all calls under way and those to come. Calls up to begun may have run.
 func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
+	if h.direct != nil {
+		h.direct.leave()
+	}
 	h.mu.Lock()
 	calls, closing := h.calls, h.closing
 	h.calls = nil

@@ -30,6 +30,7 @@ type slot struct {
 	peer    wire.Peer // the connection its hit came on
 	thread  *host.Pinned
 	oneshot bool
+	direct  *passage // nil: by way of the broker
 
 	session Session
 	begun   uint32 // seq of the last call that began
@@ -68,6 +69,7 @@ func (e *enrolment) begin(m *wire.Message) {
 	full := w.busy >= w.cfg.Slots
 	draining := w.draining || e.quits
 	_, twice := e.slots[m.Header.Hit]
+	twice = twice || w.front.has(m)
 	if !ok || full || draining || twice {
 		w.mu.Unlock()
 		e.refuse(m, name, ok, full, draining)
@@ -78,6 +80,9 @@ func (e *enrolment) begin(m *wire.Message) {
 	w.busy++
 	e.slots[s.handle] = s
 	w.mu.Unlock()
+	if m.Header.Flags.Has(wire.Direct) && w.front != nil {
+		w.front.expect(s, m.Frame(2))
+	}
 	w.spawn(s, m)
 }
 
@@ -131,6 +136,8 @@ func (s *slot) Receive(ctx actor.Context) {
 		s.worker.hub.loop.Do(func() { s.from.bind(s, self) })
 	case *orphanage:
 		s.finish(ctx, wire.BrokerGone, "the connection to the broker is lost", supervision.Normal{})
+	case *severance:
+		s.finish(ctx, m.status, m.text, supervision.Normal{})
 	case *actor.Stopping:
 		s.stopping()
 	case *actor.Stopped:
@@ -144,7 +151,9 @@ func (s *slot) message(ctx actor.Context, m *wire.Message) {
 	}
 	switch m.Header.Type {
 	case wire.Call:
-		s.call(ctx, m)
+		if s.direct == nil || s.direct.admits(m) {
+			s.call(ctx, m)
+		}
 	case wire.End:
 		s.finish(ctx, wire.OK, "", supervision.Normal{})
 	}
@@ -273,6 +282,10 @@ func (s *slot) stopping() {
 // send sends on the connection the hit came on; on a later one nobody knows the hit.
 func (s *slot) send(h wire.Header, body ...[]byte) {
 	h.Hit, h.Epoch = s.handle, s.epoch
+	if s.direct != nil {
+		s.sendDirect(h, body)
+		return
+	}
 	s.from.sendOn(s.peer, &h, body...)
 }
 

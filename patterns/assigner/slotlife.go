@@ -113,6 +113,9 @@ func (w *Worker) idled() {
 }
 
 func (e *enrolment) unbind(s *slot) {
+	if s.direct != nil {
+		e.worker.front.over(s.direct)
+	}
 	e.worker.mu.Lock()
 	defer e.worker.mu.Unlock()
 	if _, taken := e.slots[s.handle]; !taken {

@@ -19,6 +19,7 @@ type uplink struct {
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
 	maxBody  atomic.Int64  // the broker's
+	directs  *directs      // the client's
 	over     chan struct{} // closed when nothing can be asked for any more
 
 	mu     sync.Mutex

@@ -47,6 +47,12 @@ type WorkerConfig struct {
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
 	// MaxBody is the largest body taken from the broker, bytes. A broker that passes larger ones is refused; default: none is.
 	MaxBody int
+	// DirectBind is the endpoint that the worker binds for direct hits, as tcp://127.0.0.1:0, where the system chooses the port; empty: it serves none.
+	DirectBind string
+	// DirectAdvertise is the host that clients are told in place of DirectBind's, say where that is 0.0.0.0.
+	DirectAdvertise string
+	// Insecure allows a DirectBind that other machines can reach.
+	Insecure bool
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }
@@ -54,6 +60,9 @@ type WorkerConfig struct {
 // Validate reports the first field that cannot be used.
 func (c *WorkerConfig) Validate() error {
 	if err := zmqsock.CheckEndpoint("connect", c.Broker); err != nil {
+		return err
+	}
+	if err := c.checkDirect(); err != nil {
 		return err
 	}
 	switch {
@@ -97,6 +106,7 @@ type Worker struct {
 	sessions    *actor.PID       // supervisor of slots
 	pool        *host.Goroutines // of slots without threads of their own
 	threads     threadPool
+	front       *front        // nil: it serves no direct hits
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
 	failed      chan struct{} // closed when all brokers have refused the worker for ever
@@ -160,11 +170,16 @@ func (w *Worker) start(ctx context.Context) error {
 	for i, e := range w.brokers {
 		sides[i] = brokerSide{e.broker, (*workerSide)(e)}
 	}
+	children := []supervision.ChildSpec{sessions}
+	if w.cfg.DirectBind != "" {
+		w.front = newFront(w)
+		children = append(children, w.front.child())
+	}
 	h, err := startHub(ctx, hubConfig{
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
 		brokers: sides, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
-		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
+		children: children, spin: workerSpin, busy: w.working,
 	})
 	if err != nil {
 		return err
@@ -175,6 +190,11 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	if w.sessions, err = h.child(ctx, sessionsChild); err != nil {
 		return err
+	}
+	if w.front != nil {
+		if err := h.onLoop(ctx, w.front.bind); err != nil {
+			return err
+		}
 	}
 	return h.begin(ctx)
 }
