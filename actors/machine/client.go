@@ -26,6 +26,9 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if err := b.mayEnter(m.From); err != nil {
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
+	if m.Header.Flags.Has(wire.Direct) || info.Token != "" {
+		return refuse(fx, m, wire.BadFlag, "HELLO with the flag direct or a token: those are for the worker's endpoint that OPENED names, say HELLO without them here")
+	}
 	c := b.clients[m.From]
 	if c == nil {
 		c = &client{peer: m.From, name: info.Name, user: b.userOf(m.From), window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
