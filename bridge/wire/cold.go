@@ -113,6 +113,8 @@ func (r *ReadyInfo) check() error {
 		return bad(BadFrame, "READY: threads is %q: pinned and shared are possible", r.Threads)
 	case r.Direct != "" && (len(r.Direct) > MaxEndpoint || !strings.Contains(r.Direct, "://")):
 		return bad(BadFrame, "READY: direct is %.100q: a ZeroMQ endpoint of at most %d bytes is possible, as tcp://127.0.0.1:5702", r.Direct, MaxEndpoint)
+	case r.DirectKey != "" && len(r.DirectKey) != 40:
+		return bad(BadFrame, "READY: direct_key has %d characters: a CURVE key in Z85 has 40", len(r.DirectKey))
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}

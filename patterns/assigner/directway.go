@@ -24,7 +24,8 @@ type directWay struct {
 	up       *uplink
 	hit      *Hit
 	endpoint string
-	token    string     // hex; good once
+	token    []byte     // good once
+	key      string     // the worker's, Z85; empty: it has none
 	met      chan error // one place: whether the worker let us in
 
 	// Written on the loop before met, read by callers after it:
@@ -71,7 +72,7 @@ func (d *directs) Receive(ctx actor.Context) {
 
 // newDirectWay reads what OPENED says of the way.
 func newDirectWay(u *uplink, h *Hit, m *wire.Message) *directWay {
-	return &directWay{up: u, hit: h, endpoint: string(m.Frame(3)), token: hex.EncodeToString(m.Frame(4)), met: make(chan error, 1)}
+	return &directWay{up: u, hit: h, endpoint: string(m.Frame(3)), token: clone(m.Frame(4)), key: string(m.Frame(5)), met: make(chan error, 1)}
 }
 
 // meet connects to the worker and waits to be let in. On failure the hit is closed.
@@ -109,13 +110,17 @@ func (w *directWay) connect() (err error) {
 		return errors.New("the hit has ended meanwhile")
 	}
 	d := w.up.directs
-	w.ep, err = w.up.link.loop.Open(bridge.EndpointConfig{Connect: w.endpoint, Keeper: d.pid, Accept: toDirect, Once: true})
+	cfg := bridge.EndpointConfig{Connect: w.endpoint, Keeper: d.pid, Accept: toDirect, Once: true}
+	if cfg.Curve, err = w.curve(); err != nil {
+		return err
+	}
+	w.ep, err = w.up.link.loop.Open(cfg)
 	if err != nil {
 		return err
 	}
 	w.sender, w.peer = w.ep.Sender(), w.ep.Broker()
 	d.ways[w.peer] = w
-	return w.sender.SendOn(w.peer, &wire.Header{Type: wire.Hello, Flags: wire.Direct, Hit: w.hit.handle}, wire.JSON(wire.HelloInfo{Token: w.token, Lang: "go"}))
+	return w.sender.SendOn(w.peer, &wire.Header{Type: wire.Hello, Flags: wire.Direct, Hit: w.hit.handle}, wire.JSON(wire.HelloInfo{Token: hex.EncodeToString(w.token), Lang: "go"}))
 }
 
 // message takes what the worker says; of other hits it has nothing to say here.

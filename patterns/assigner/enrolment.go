@@ -105,8 +105,8 @@ func (s *workerSide) greet() {
 		o.counted = e.peer
 	}
 	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
-		Direct: w.front.url(),
-		Name:   w.cfg.Name, Services: names, Slots: w.cfg.Slots,
+		Direct: w.front.url(), DirectKey: w.front.directKey(),
+		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
 		Busy: min(len(e.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
 	}))
 }

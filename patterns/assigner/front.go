@@ -18,6 +18,7 @@ import (
 type front struct {
 	worker   *Worker
 	ep       *bridge.Endpoint
+	door     doorkeeper
 	pid      *actor.PID
 	timer    *bridge.Timer
 	hits     map[uint64]*passage
@@ -57,7 +58,11 @@ func (f *front) child() supervision.ChildSpec {
 func (f *front) bind() (err error) {
 	w := f.worker
 	f.timer = w.hub.loop.NewTimer(f.pid, &frontTick{})
-	f.ep, err = w.hub.loop.Open(bridge.EndpointConfig{Bind: []string{w.cfg.DirectBind}, Keeper: f.pid, Accept: fromDirect, Direct: true, HangUp: true})
+	cfg := bridge.EndpointConfig{Bind: []string{w.cfg.DirectBind}, Keeper: f.pid, Accept: fromDirect, Direct: true, HangUp: true}
+	if cfg.Curve, err = f.curve(); err != nil {
+		return err
+	}
+	f.ep, err = w.hub.loop.Open(cfg)
 	return err
 }
 
@@ -117,6 +122,7 @@ func (f *front) has(m *wire.Message) bool {
 func (f *front) expect(s *slot, token []byte) {
 	p := &passage{front: f, slot: s}
 	copy(p.token[:], token)
+	p.invite()
 	s.direct = p
 	f.hits[s.handle] = p
 	s.from.tenure.hits++
@@ -139,6 +145,7 @@ func (f *front) over(p *passage) {
 		return
 	}
 	delete(f.hits, p.slot.handle)
+	p.dismiss()
 	t := &p.slot.from.tenure
 	if t.hits--; t.hits == 0 {
 		t.lease.Rest()

@@ -17,6 +17,7 @@ type passage struct {
 	front    *front
 	slot     *slot
 	token    [16]byte
+	key      string // public, where the endpoint is encrypted
 	used     bool   // the token; the loop's
 	accepted uint32 // seq of the last call; the loop's, as the next one
 	final    bool   // that was the hit's last
@@ -65,6 +66,7 @@ func (p *passage) judge(now time.Duration, token []byte, err error) tokenVerdict
 // enter lets the client in; it is welcomed as soon as there is a lease.
 func (p *passage) enter(peer wire.Peer, window int64) {
 	p.used = true
+	p.dismiss()
 	window = p.front.worker.hub.loop.Window(peer, window)
 	g := p.front.ep.Guest(peer, window)
 	if g == nil {

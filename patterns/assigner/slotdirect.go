@@ -34,10 +34,10 @@ func (c *WorkerConfig) checkDirect() error {
 	if err := zmqsock.CheckEndpoint("bind", c.DirectBind); err != nil {
 		return err
 	}
-	if !c.Insecure && !zmqsock.Local(c.DirectBind) {
+	if !c.Insecure && c.Key == "" && !zmqsock.Local(c.DirectBind) {
 		return &zmqsock.EndpointError{
 			Op: "bind", Endpoint: c.DirectBind, Err: ErrInsecure,
-			Remedy: "bind to 127.0.0.1, ipc or inproc, or insist with --insecure (WorkerConfig.Insecure) on a network you trust",
+			Remedy: "bind to 127.0.0.1, ipc or inproc, give the worker a key for its broker (--key), or insist with --insecure (WorkerConfig.Insecure) on a network you trust",
 		}
 	}
 	return nil

@@ -16,8 +16,8 @@ import (
 
 // Config says what load is made. All fields are required.
 type Config struct {
-	Service  string        // answers with its body
-	Hits     int           // open at the same time
+	Service  string // answers with its body
+	Hits     int    // open at the same time
 	Route    assigner.Route
 	Window   int           // calls under way at the same time
 	Size     int           // of a body, bytes, at least MinSize
