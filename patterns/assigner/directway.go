@@ -186,11 +186,11 @@ func (w *directWay) closed(m *wire.Message) bool {
 	if m.Header.Status != wire.OK || w.epoch == 0 || w.over || !w.hit.busy() {
 		return false
 	}
-	w.closing = m.Copy()
-	if w.sender.SendOn(w.peer, &wire.Header{Type: wire.Ping, Arg: lastWord}) != nil {
-		return false
+	err := w.sender.SendOn(w.peer, &wire.Header{Type: wire.Ping, Arg: lastWord})
+	if err == nil {
+		w.closing = m.Copy()
 	}
-	return true
+	return err == nil
 }
 
 func (w *directWay) answersAreHere(arg uint32) {

@@ -53,10 +53,18 @@ func refusedAt(t *testing.T, w *assigner.Worker, said *rig.Said, status wire.Sta
 	rig.Until(t, counter+" is counted", func() bool { return w.Counters()[counter] > 0 })
 }
 
-// badKnocks are what strangers say at a worker's own endpoint, who do not have the token of the hit that they want.
-func badKnocks(w *assigner.Worker, mine, other ticket) map[string]func(t *testing.T, r *rig.Raw) {
+// Whoever comes to a worker's own endpoint without the right token gets in nowhere; an honest direct hit beside them notices nothing.
+func TestBadDirectClients(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.Path{Transport: "tcp"}), rig.Context(t)
+	site.Broker(func(c *assigner.BrokerConfig) { c.Grace = -1 })
+	w := site.Worker(rig.Services{"echo": echo}, rig.Slots(8), direct)
+	rig.Receive(t, w.Welcomed(), "the worker's welcome")
+	c := site.Client()
+	honest := openDirect(t, ctx, c, "echo")
+	raw := rig.NewRaw(t, site.Clients).Hello()
+	mine, other := openRaw(raw, 1, "echo"), openRaw(raw, 2, "echo")
 	nobody := strings.Repeat("00", 16)
-	return map[string]func(t *testing.T, r *rig.Raw){
+	for name, try := range map[string]func(t *testing.T, r *rig.Raw){
 		"a stranger's call": func(t *testing.T, r *rig.Raw) {
 			r.Say(toHit(wire.Call, mine.handle, 1, 1), nil)
 			refusedAt(t, w, r.Hear(), wire.NotRegistered, "refused_not-registered")
@@ -88,52 +96,43 @@ func badKnocks(w *assigner.Worker, mine, other ticket) map[string]func(t *testin
 			r.Say(wire.Header{Type: wire.Admin}, []byte("{}"))
 			require.Equal(t, wire.BadType, r.Hear(wire.Error).Status)
 		},
-	}
-}
-
-// Whoever comes to a worker's own endpoint without the right token gets in nowhere; an honest direct hit beside them notices nothing.
-func TestBadDirectClients(t *testing.T) {
-	site, ctx := rig.NewSite(t, rig.Path{Transport: "tcp"}), rig.Context(t)
-	site.Broker(func(c *assigner.BrokerConfig) { c.Grace = -1 })
-	w := site.Worker(rig.Services{"echo": echo}, rig.Slots(8), direct)
-	rig.Receive(t, w.Welcomed(), "the worker's welcome")
-	c := site.Client()
-	honest := openDirect(t, ctx, c, "echo")
-	raw := rig.NewRaw(t, site.Clients).Hello()
-	mine, other := openRaw(raw, 1, "echo"), openRaw(raw, 2, "echo")
-	for name, try := range badKnocks(w, mine, other) {
+	} {
 		t.Run(name, func(t *testing.T) {
 			try(t, rig.NewRaw(t, mine.endpoint))
 			requireReply(t, ctx, honest, "on", "on")
 		})
 	}
-	t.Run("a token is good once", func(t *testing.T) {
-		r := rig.NewRaw(t, mine.endpoint)
-		welcome := knock(r, mine.handle, mine.token)
-		require.Equal(t, wire.Welcome, welcome.Type)
-		require.Equal(t, wire.Direct, welcome.Flags)
-		thief := rig.NewRaw(t, mine.endpoint)
-		refusedAt(t, w, knock(thief, mine.handle, mine.token), wire.BadToken, "token_used")
-		thief.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 1), nil)
-		refusedAt(t, w, thief.Hear(), wire.UnknownHit, "refused_unknown-hit")
-		r.Say(toHit(wire.Call, mine.handle, welcome.Epoch+1, 1), []byte("old"))
-		refusedAt(t, w, r.Hear(), wire.StaleEpoch, "refused_stale-epoch")
-		r.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 2), []byte("too soon"))
-		refusedAt(t, w, r.Hear(), wire.BadSeq, "refused_bad-seq")
-		r.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 1), []byte("right"))
-		require.Equal(t, "right", r.Hear(wire.Reply).Text())
-		refusedAt(t, w, knock(r, other.handle, other.token), wire.Refused, "direct_welcomed")
-		raw.Say(toHit(wire.Close, mine.handle, mine.epoch, 0))
-		require.Equal(t, wire.OK, raw.Hear(wire.Closed).Status)
-		late := rig.NewRaw(t, mine.endpoint)
-		refusedAt(t, w, knock(late, mine.handle, mine.token), wire.BadToken, "token_of_unknown_hit")
-	})
+	t.Run("a token is good once", func(t *testing.T) { spendToken(t, w, raw, mine, other) })
 	t.Run("at the broker", func(t *testing.T) {
 		r := rig.NewRaw(t, site.Clients)
 		require.Equal(t, wire.BadFlag, knock(r, other.handle, other.token).Status)
 	})
 	requireReply(t, ctx, honest, "still", "still")
 	require.NoError(t, honest.Close(ctx))
+}
+
+// spendToken uses the token of one hit, and tries what is wrong then.
+func spendToken(t *testing.T, w *assigner.Worker, raw *rig.Raw, mine, other ticket) {
+	t.Helper()
+	r := rig.NewRaw(t, mine.endpoint)
+	welcome := knock(r, mine.handle, mine.token)
+	require.Equal(t, wire.Welcome, welcome.Type)
+	require.Equal(t, wire.Direct, welcome.Flags)
+	thief := rig.NewRaw(t, mine.endpoint)
+	refusedAt(t, w, knock(thief, mine.handle, mine.token), wire.BadToken, "token_used")
+	thief.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 1), nil)
+	refusedAt(t, w, thief.Hear(), wire.UnknownHit, "refused_unknown-hit")
+	r.Say(toHit(wire.Call, mine.handle, welcome.Epoch+1, 1), []byte("old"))
+	refusedAt(t, w, r.Hear(), wire.StaleEpoch, "refused_stale-epoch")
+	r.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 2), []byte("too soon"))
+	refusedAt(t, w, r.Hear(), wire.BadSeq, "refused_bad-seq")
+	r.Say(toHit(wire.Call, mine.handle, welcome.Epoch, 1), []byte("right"))
+	require.Equal(t, "right", r.Hear(wire.Reply).Text())
+	refusedAt(t, w, knock(r, other.handle, other.token), wire.Refused, "direct_welcomed")
+	raw.Say(toHit(wire.Close, mine.handle, mine.epoch, 0))
+	require.Equal(t, wire.OK, raw.Hear(wire.Closed).Status)
+	late := rig.NewRaw(t, mine.endpoint)
+	refusedAt(t, w, knock(late, mine.handle, mine.token), wire.BadToken, "token_of_unknown_hit")
 }
 
 // A direct client that does not read is disconnected when its window and a queue of the same size are full, and frees its thread.
