@@ -35,6 +35,7 @@ type HitRow struct {
 	Waiting uint32 `json:"calls_under_way"`
 	AgeMS   int64  `json:"age_ms"`
 	Client  string `json:"client,omitempty"`
+	LeftMS  int64  `json:"adrift_left_ms,omitempty"` // how long a hit that is adrift is kept
 }
 
 // WorkerRow is one worker in a listing.
@@ -163,9 +164,12 @@ func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
 
 func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 	row := HitRow{
-		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
+		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.stateWord(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
 		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name,
+	}
+	if k := h.keep; k != nil && k.index >= 0 {
+		row.Client, row.LeftMS = k.holder, max((k.until-now).Milliseconds(), 1)
 	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)

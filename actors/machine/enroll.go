@@ -49,7 +49,7 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
 		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names),
 	}
-	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name)
+	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name, 0)
 	b.workers[peer] = w
 	b.names[w.Name] = w
 	for _, name := range info.Services {
@@ -89,7 +89,7 @@ func (w *Worker) withdraw() {
 func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	switch e := event.(type) {
 	case *WorkerDown:
-		return b.down(e.Worker, e.Why, fx)
+		return b.down(now, e.Worker, e.Why, fx)
 	case *WorkerLeaves:
 		e.Worker.withdraw()
 		return fx
@@ -101,14 +101,14 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return refuse(fx, e.Rival, wire.NameTaken, "a living worker is named %q already (pid %d on %s): give this one another name",
 			e.Worker.Name, e.Worker.Info.PID, e.Worker.Info.Host)
 	case *Yielded:
-		fx = b.down(e.Worker, e.Why, fx)
+		fx = b.down(now, e.Worker, e.Why, fx)
 		return b.ready(now, e.Rival, fx)
 	}
 	panic(fmt.Sprintf("machine: a worker reported a %T", event))
 }
 
 // down takes the loss of a worker: its hits are told, and nobody waits for its slots.
-func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
+func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effect {
 	if b.workers[w.Peer] != w {
 		return fx
 	}
@@ -124,7 +124,7 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 	}
 	w.hits.each(func(h *Hit) {
 		if h.orphan { // nobody will end it now
-			b.forget(h, wire.Internal)
+			b.forget(now, h, wire.Internal)
 			return
 		}
 		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why}})
@@ -138,7 +138,7 @@ func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect 
 	if h == nil || h.worker != e.Worker || !h.orphan {
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
 	}
-	b.forget(h, wire.Internal)
+	b.forget(now, h, wire.Internal)
 	return b.slotFree(now, e.Worker, fx)
 }
 
@@ -147,7 +147,7 @@ func (b *Broker) WorkerCrashed(now time.Duration, w *Worker, what string, fx []E
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	fx = b.down(w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
+	fx = b.down(now, w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
 	fx = append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
 	if rival != nil {
 		return b.ready(now, rival, fx)

@@ -15,6 +15,7 @@ type enrolment struct {
 	link       *link
 	registered bool         // on the present connection; the loop's
 	maxBody    atomic.Int64 // the broker's
+	probes     probes
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
@@ -133,6 +134,7 @@ func (s *workerSide) lost(reason string) {
 	leaving := w.leaving
 	w.mu.Unlock()
 	e.registered = false
+	e.probes.lost(reason)
 	if leaving {
 		e.quit()
 	}
@@ -165,6 +167,8 @@ func (s *workerSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Begin:
 		e.begin(m.Copy())
+	case wire.Vitals:
+		e.probes.answered(m)
 	case wire.Pong:
 		e.parting(m.Header.Arg)
 	case wire.Cancel:

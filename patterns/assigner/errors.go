@@ -34,6 +34,7 @@ var sentinels = map[wire.Status]error{
 	wire.WorkerGone: ErrWorkerGone, wire.ServiceError: ErrService, wire.Panicked: ErrPanicked, wire.IsClosed: ErrClosed, wire.OK: ErrClosed,
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
+	wire.BadKey: ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 
 // Outcome says what became of a call that has no reply.

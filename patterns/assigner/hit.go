@@ -19,6 +19,7 @@ type Hit struct {
 	service string
 	worker  string
 	thread  int
+	res     *resumption // nil: the hit ends with its connection
 
 	mu      sync.Mutex
 	next    uint32     // seq of the next call
@@ -97,6 +98,12 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	p.seq, head.Seq = h.next, h.next
 	h.calls = append(h.calls, p)
 	h.up.underway.Add(1)
+	if h.res != nil {
+		p.frames = frames
+		p.deadline, _ = ctx.Deadline()
+		h.transmit(p)
+		return p, nil
+	}
 	if err := h.up.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
 		h.next--
 		h.calls = h.calls[:len(h.calls)-1]
@@ -117,7 +124,17 @@ func (e *Error) notStarted() *Error {
 func (h *Hit) cancel(p *pending) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !slices.Contains(h.calls, p) {
+	i := slices.Index(h.calls, p)
+	if i < 0 {
+		return
+	}
+	if h.res != nil && p.seq > h.res.sent { // it waits for the connection to come back
+		p.unsent = true
+		h.calls = slices.Delete(h.calls, i, i+1)
+		for _, later := range h.calls[i:] {
+			later.seq--
+		}
+		h.next--
 		return
 	}
 	_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
@@ -165,6 +182,8 @@ func (h *Hit) answered(m *wire.Message) bool {
 	a := toAnswer(m)
 	if refusal(m) {
 		a.err = h.takeBack(i, a.err)
+	} else if h.res != nil {
+		h.noteAnswer(m)
 	}
 	if i == 0 {
 		h.calls[0] = nil
@@ -192,6 +211,9 @@ func (h *Hit) takeBack(i int, err error) error {
 		return err
 	}
 	h.next = p.seq - 1
+	if h.res != nil {
+		h.res.sent = h.next
+	}
 	for _, later := range h.calls[i+1:] {
 		if later.doomed == nil {
 			later.doomed = reason
@@ -225,6 +247,13 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 	calls, closing := h.calls, h.closing
 	h.calls = nil
 	e := &Error{Status: status, Outcome: NeverStarted, Text: text, Why: why, Service: h.service, Hit: h.handle}
+	var waiting *pending
+	if r := h.res; r != nil {
+		if waiting = r.waiting; r.timer != nil {
+			r.timer.Stop()
+			r.timer = nil
+		}
+	}
 	if h.ended == nil || status != wire.OK {
 		h.ended = e
 	}
@@ -235,6 +264,11 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 			failed.Outcome = Unknown
 		}
 		h.up.settle(p, answer{err: &failed})
+	}
+	if waiting != nil {
+		failed := *e
+		failed.Outcome = Unknown
+		h.up.settle(waiting, answer{err: &failed})
 	}
 	if closing == nil {
 		return
