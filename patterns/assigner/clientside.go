@@ -41,22 +41,22 @@ func (s *clientSide) lost(reason string) {
 		u.up = make(chan struct{})
 	}
 	u.mu.Unlock()
-	u.failAll(u.gone(Unknown), (*Hit).drift)
+	u.failAll(u.gone(Unknown), true)
 }
 
 func (s *clientSide) failed(status wire.Status, reason string) {
 	s.link.logger.Error("the broker refuses this client", "status", status.String(), "reason", reason)
 }
 
-// failAll ends all hits but those that survive, opens and requests with this error; calls under way have an unknown outcome.
-func (u *uplink) failAll(e *Error, survives func(*Hit) bool) {
+// failAll ends all hits, opens and requests with this error; calls under way have an unknown outcome. With keep, hits that can be resumed are adrift
+// from here on.
+func (u *uplink) failAll(e *Error, keep bool) {
 	u.mu.Lock()
 	opens, hits := u.opens, u.hits
 	u.opens, u.hits = make(map[uint64]*pending), make(map[uint64]*Hit)
 	for handle, h := range hits {
-		if survives(h) {
+		if keep && h.res != nil {
 			u.hits[handle] = h
-			delete(hits, handle)
 		}
 	}
 	u.mu.Unlock()
@@ -66,6 +66,10 @@ func (u *uplink) failAll(e *Error, survives func(*Hit) bool) {
 		u.settle(p, answer{err: &failed})
 	}
 	for _, h := range hits {
+		if keep && h.res != nil {
+			h.drift()
+			continue
+		}
 		h.end(e.Status, 1<<32-1, e.Text, e.Why)
 	}
 }

@@ -64,22 +64,15 @@ func (h *Hit) transmit(p *pending) {
 	}
 }
 
-// drift notes that the connection is lost, and reports whether the hit outlives that.
-func (h *Hit) drift() bool {
-	if h.res == nil {
-		return false
-	}
+// drift notes that the connection is lost: the hit waits for the next one.
+func (h *Hit) drift() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.res
-	if r.incarnation == "" {
-		return false
-	}
 	r.up = false
-	if r.timer == nil {
-		r.timer = time.AfterFunc(r.limit, func() { h.expire() })
+	if r.timer == nil && (h.ended == nil || h.closing != nil) {
+		r.timer = time.AfterFunc(r.limit, h.expire)
 	}
-	return true
 }
 
 // expire gives the hit up: by now the broker has, too.
@@ -87,6 +80,7 @@ func (h *Hit) expire() {
 	h.mu.Lock()
 	r := h.res
 	up, sent := r.up || r.timer == nil, r.sent
+	r.timer = nil
 	h.mu.Unlock()
 	if up {
 		return

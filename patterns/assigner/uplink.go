@@ -57,7 +57,7 @@ func (u *uplink) finish(e *Error) {
 		close(u.over)
 	}
 	u.mu.Unlock()
-	u.failAll(e, func(*Hit) bool { return false })
+	u.failAll(e, false)
 }
 
 // open sends an OPEN as soon as there is a broker.
