@@ -170,6 +170,8 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	switch {
 	case c.event == onResume: // from the broker, who has seen the key
 		return table[h.State][onResume](h, now, m, fx)
+	case c.event == onAck && h.Client == 0 && h.heldBy(m):
+		return h.acknowledge(now, m, fx) // of what told it the end
 	case c.event == onProbe && m.From == h.Worker && m.Header.Epoch == h.Assignment:
 		return table[h.State][onProbe](h, now, m, fx)
 	case c.event == onProbe:

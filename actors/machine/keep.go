@@ -33,12 +33,21 @@ type keep struct {
 	index  int           // in the heap of those without a client, -1 when out
 }
 
+// unkept is the text of an ERROR whose own text did not fit.
+var unkept = []byte("the error's text was too large to be kept while nobody was there (the broker's --max-kept)")
+
 // add keeps an answer that leaves under this header.
 func (k *keep) add(head wire.Header, m *wire.Message) {
 	if k.closed != nil || k.over {
 		return
 	}
-	if k.bytes+m.Size > k.most || head.Flags.Has(wire.More) {
+	switch {
+	case k.bytes+m.Size <= k.most && !head.Flags.Has(wire.More):
+	case head.Type == wire.Error: // it may say that the call never started, which must not become "finished"
+		k.kept = append(k.kept, wire.NewMessage(head, unkept))
+		k.bytes += wire.HeaderSize + len(unkept)
+		return
+	default:
 		k.kept = append(k.kept, nil)
 		return
 	}
@@ -76,7 +85,15 @@ func (h *Hit) acknowledge(_ time.Duration, m *wire.Message, fx []Effect) []Effec
 		return append(fx, Effect{Kind: Count, Status: wire.BadSeq})
 	}
 	k.ack(seq)
+	if len(k.kept) == 0 && (k.closed != nil || h.lastAnswered()) {
+		k.over = true // its client knows all there is to know
+	}
 	return fx
+}
+
+// heldBy reports whether a message comes from the connection that holds the hit, or held it until it was told the end.
+func (h *Hit) heldBy(m *wire.Message) bool {
+	return h.keep != nil && m.From == h.keep.peer && m.Header.Epoch == h.Attachment
 }
 
 // resume hands the hit to the connection that has shown its key to the broker. The one that held it is told.

@@ -106,10 +106,10 @@ func (b *Broker) lateAck(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	if h == nil {
 		return fx
 	}
-	if m.From != h.keep.peer || m.Header.Epoch != h.Attachment || m.Header.Arg > h.Answered {
+	if !h.heldBy(m) || m.Header.Arg > h.Answered {
 		return append(fx, Effect{Kind: Count, Status: wire.BadSeq})
 	}
-	if m.Header.Arg == h.Answered {
+	if k := h.keep; m.Header.Arg >= k.acked+uint32(len(k.kept)) {
 		b.adrift.drop(h)
 		delete(b.graves, h.Handle)
 	}

@@ -93,7 +93,7 @@ func TestAHitOutlivesItsConnection(t *testing.T) {
 	m := h.resume(s.client(), 4, 1)
 	require.EqualValues(t, 3, m.Header.Seq)
 	require.EqualValues(t, 2, m.Header.Arg)
-	require.Zero(t, binary.BigEndian.Uint32(m.Frame(1)))
+	require.EqualValues(t, 1, binary.BigEndian.Uint32(m.Frame(1)), "what the client has received is acknowledged")
 	h.expectAnswer(2)
 	h.c.silent()
 	h.answer(3, 0)
@@ -330,8 +330,10 @@ var ends = map[string]struct {
 	status wire.Status
 }{
 	"worker lost": {func(_ *theatre, h *kept) { h.w.vanish() }, wire.WorkerGone},
-	"ended":       {func(_ *theatre, h *kept) { h.worker(wire.Header{Type: wire.Ended, Status: wire.Panicked, Arg: 2}, "it crashed") }, wire.Panicked},
-	"killed":      {func(s *theatre, h *kept) { s.kill(h.handle) }, wire.Killed},
+	"ended": {func(_ *theatre, h *kept) {
+		h.worker(wire.Header{Type: wire.Ended, Status: wire.Panicked, Arg: 2}, "it crashed")
+	}, wire.Panicked},
+	"killed": {func(s *theatre, h *kept) { s.kill(h.handle) }, wire.Killed},
 	"crashed": {func(s *theatre, h *kept) {
 		s.crash(s.find(h.handle))
 		s.run()

@@ -52,6 +52,7 @@ var offers = []string{"a", "b"}
 func newWorld(t *rapid.T) *world {
 	cfg := config()
 	cfg.MaxQueue = rapid.IntRange(0, 3).Draw(t, "most waiting")
+	cfg.MaxKept = []int{0, 100, 1000}[rapid.IntRange(0, 2).Draw(t, "most kept")]
 	cfg.MaxCalls = uint32(rapid.IntRange(1, 3).Draw(t, "most calls"))
 	w := &world{
 		rt: t, t: plain{t}, cfg: cfg, ran: map[string]bool{}, denied: map[string]bool{}, crashed: map[uint64]bool{}, handles: map[uint64]bool{},
