@@ -178,13 +178,13 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 		return append(fx, vitals(m, wire.VitalsInfo{Peer: "hit", By: byStranger}))
 	case c.event == onNothing:
 		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
-	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
-		return unknownHit(m, fx) // it has been told the end, and this was on its way
 	case h.keep != nil && !c.worker && m.Header.Epoch != h.Attachment && !m.Header.Flags.Has(wire.Ref):
 		return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, but the present attachment is %d: another connection has taken the hit up",
 			m.Header.Type, h.Handle, m.Header.Epoch, h.Attachment)
 	case m.From != from && !c.worker && h.adrift():
 		return refuse(fx, m, wire.NotOwner, "hit %x is adrift: RESUME it with its key first", h.Handle)
+	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
+		return unknownHit(m, fx) // it has been told the end, and this was on its way
 	case m.From != from:
 		return refuse(fx, m, wire.NotOwner, "hit %x belongs to another connection: use the handle only where %s brought it", h.Handle, source)
 	case !c.worker && m.Header.Flags.Has(wire.Ref):
