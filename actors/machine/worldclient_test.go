@@ -125,8 +125,11 @@ func (c *player) open() {
 }
 
 func (c *player) someHit(do func(*played)) {
-	if len(c.hits) > 0 {
-		do(c.hits[c.draw(len(c.hits), "hit")])
+	if len(c.hits) == 0 {
+		return
+	}
+	if h := c.hits[c.draw(len(c.hits), "hit")]; h.tries == 0 { // else nothing is said to it before RESUMED
+		do(h)
 	}
 }
 
@@ -140,7 +143,7 @@ func (c *player) toHit(h *played, head wire.Header, body ...string) {
 
 func (c *player) call() {
 	c.someHit(func(h *played) {
-		if h.refused || h.last || h.tries > 0 {
+		if h.refused || h.last {
 			return
 		}
 		a := &asking{h.next, c.question()}
