@@ -35,9 +35,10 @@ type HitRow struct {
 	Waiting uint32 `json:"calls_under_way"`
 	AgeMS   int64  `json:"age_ms"`
 	Client  string `json:"client,omitempty"`
-	Key     string `json:"key,omitempty"` // the name of the client's key
-	Route   string `json:"route"`         // routed or direct
-	KiB     uint32 `json:"kib,omitempty"` // of bodies on the direct way, as its worker has told
+	Key     string `json:"key,omitempty"`            // the name of the client's key
+	Route   string `json:"route"`                    // routed or direct
+	KiB     uint32 `json:"kib,omitempty"`            // of bodies on the direct way, as its worker has told
+	LeftMS  int64  `json:"adrift_left_ms,omitempty"` // how long a hit that is adrift is kept
 }
 
 // WorkerRow is one worker in a listing.
@@ -189,13 +190,16 @@ func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
 
 func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 	row := HitRow{
-		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
+		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.stateWord(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
 		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name, Key: b.keyName(h.client.peer),
 		Route: "routed",
 	}
 	if h.direct != nil {
 		row.Route, row.KiB = "direct", h.direct.kib
+	}
+	if k := h.keep; k != nil && k.index >= 0 {
+		row.Client, row.LeftMS = k.holder, max((k.until-now).Milliseconds(), 1)
 	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)

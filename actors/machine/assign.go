@@ -21,9 +21,10 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	case b.draining:
 		return refuse(fx, m, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later")
 	}
-	name, err := "", error(nil)
-	if options := m.Frame(1); len(options) > 0 {
-		if name, err = label(options); err != nil {
+	var o options
+	if len(m.Frame(1)) > 0 {
+		var err error
+		if o, err = optionsOf(m); err != nil {
 			return refuse(fx, m, wire.BadFrame, "%v", err)
 		}
 	}
@@ -42,7 +43,7 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	}
 	if s.queue.n == 0 {
 		if e, ok := s.workers.Choose(); ok {
-			return b.assign(now, s, e.Worker, c, m, name, m.Header.Arg, fx)
+			return b.assign(now, s, e.Worker, c, m, o, m.Header.Arg, fx)
 		}
 	}
 	return b.enqueue(now, s, c, m, now+b.cfg.MaxWait, fx)
@@ -146,7 +147,7 @@ func (b *Broker) prune(s *service) {
 }
 
 // assign makes the hit. arg is what is left of its deadline in ms, 0 for none.
-func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, label string, arg uint32, fx []Effect) []Effect {
+func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, o options, arg uint32, fx []Effect) []Effect {
 	handle := b.ports.Reserve()
 	if handle == 0 {
 		w.fix() // it was chosen, so its turn is past
@@ -161,12 +162,13 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	}
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
+		Label: o.label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
 	}
 	if m.Header.Flags.Has(wire.Direct) {
 		token := b.cfg.Token()
 		h.direct = &direct{token: token[:]}
 	}
+	b.keepFor(h, o)
 	b.byHandle[handle] = h
 	b.all.add(h)
 	c.hits.add(h)
@@ -215,29 +217,41 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 }
 
 func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Effect) []Effect {
-	name, _ := label(w.msg.Frame(1)) // judged on arrival
+	o, _ := optionsOf(w.msg) // judged on arrival
 	arg := w.msg.Header.Arg
 	if arg > 0 {
 		waited := uint32(min((now - w.since).Milliseconds(), math.MaxUint32))
 		arg = max(arg, waited+1) - waited
 	}
-	return b.assign(now, w.service, to, w.client, w.msg, name, arg, fx)
+	return b.assign(now, w.service, to, w.client, w.msg, o, arg, fx)
 }
 
 // Deadline says when Tick wants to be called, 0 for never.
 func (b *Broker) Deadline() time.Duration {
 	at := b.nextVerdict()
-	if len(b.waiting) > 0 && (at == 0 || b.waiting[0].deadline < at) {
-		return b.waiting[0].deadline
+	if len(b.waiting) > 0 {
+		at = sooner(at, b.waiting[0].deadline)
+	}
+	if len(b.adrift) > 0 {
+		at = sooner(at, b.adrift[0].keep.until)
 	}
 	return at
 }
 
-// Tick refuses what has waited too long, and gives the verdicts that are due.
+// sooner returns the earlier of two times, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+// Tick refuses what has waited too long, gives the verdicts that are due, and gives up what nobody has taken up again.
 func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	if len(b.verdicts) > 0 {
 		fx = b.judge(now, fx)
 	}
+	fx = b.giveUp(now, fx)
 	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
 		w := b.waiting[0]
 		b.unqueue(w)

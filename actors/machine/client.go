@@ -35,7 +35,9 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 		b.clients[m.From] = c
 	}
 	c.left = false
-	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(b.welcome(c.window, c.name))))
+	welcome := b.welcome(c.window, c.name)
+	welcome.MaxResumeMS = b.cfg.MaxResume.Milliseconds()
+	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(welcome)))
 }
 
 // welcome is what WELCOME says to everybody.
@@ -55,20 +57,21 @@ func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		}
 		return fx
 	}
-	return b.leave(c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, fx)
+	return b.leave(now, c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, true, fx)
 }
 
 // Lose takes the loss of a client's connection.
-func (b *Broker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
+func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
 	c := b.clients[g.Peer]
 	if c == nil {
 		return fx
 	}
 	delete(b.clients, g.Peer)
-	return b.leave(c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, fx)
+	return b.leave(now, c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, false, fx)
 }
 
-func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
+// leave takes the end of a client. For good, it ends its hits; else some may be kept for it.
+func (b *Broker) leave(now time.Duration, c *client, why Why, final bool, fx []Effect) []Effect {
 	c.left = true
 	if c.waiting > 0 {
 		b.eachWaiter(func(w *waiter) {
@@ -78,7 +81,11 @@ func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
 		})
 	}
 	c.hits.each(func(h *Hit) {
-		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Why: why}})
+		if h.keep != nil && !final {
+			fx = b.drift(now, h, why, fx)
+			return
+		}
+		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Why: why, Final: final}})
 	})
 	return fx
 }

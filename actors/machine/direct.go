@@ -112,13 +112,13 @@ type verdict struct {
 }
 
 // tellLoss tells a worker's hits that it is gone: routed ones at once, direct ones when it has stopped serving them.
-func (b *Broker) tellLoss(w *Worker, why Why, fx []Effect) []Effect {
+func (b *Broker) tellLoss(now time.Duration, w *Worker, why Why, fx []Effect) []Effect {
 	until := b.leased(w)
 	lost, late := &Lost{Worker: true, Why: why}, verdict{at: until}
 	w.hits.each(func(h *Hit) {
 		switch {
 		case h.orphan: // nobody will end it now
-			b.forget(h, wire.Internal)
+			b.forget(now, h, wire.Internal)
 			return
 		case h.direct != nil:
 			fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why, Until: until}})

@@ -101,7 +101,7 @@ func (w *Worker) withdraw() {
 func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	switch e := event.(type) {
 	case *WorkerDown:
-		return b.down(e.Worker, e.Why, fx)
+		return b.down(now, e.Worker, e.Why, fx)
 	case *WorkerLeaves:
 		e.Worker.withdraw()
 		return fx
@@ -113,14 +113,14 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return refuse(fx, e.Rival, wire.NameTaken, "a living worker is named %q already (pid %d on %s): give this one another name",
 			e.Worker.Name, e.Worker.Info.PID, e.Worker.Info.Host)
 	case *Yielded:
-		fx = b.down(e.Worker, e.Why, fx)
+		fx = b.down(now, e.Worker, e.Why, fx)
 		return b.ready(now, e.Rival, fx)
 	}
 	panic(fmt.Sprintf("machine: a worker reported a %T", event))
 }
 
 // down takes the loss of a worker: its hits are told, and nobody waits for its slots.
-func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
+func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effect {
 	if b.workers[w.Peer] != w {
 		return fx
 	}
@@ -134,7 +134,7 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
 	}
-	return b.tellLoss(w, why, fx)
+	return b.tellLoss(now, w, why, fx)
 }
 
 // orphaned frees the slot of a hit whose actor crashed.
@@ -143,7 +143,7 @@ func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect 
 	if h == nil || h.worker != e.Worker || !h.orphan {
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
 	}
-	b.forget(h, wire.Internal)
+	b.forget(now, h, wire.Internal)
 	return b.slotFree(now, e.Worker, fx)
 }
 
@@ -152,7 +152,7 @@ func (b *Broker) WorkerCrashed(now time.Duration, w *Worker, what string, fx []E
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	fx = b.down(w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
+	fx = b.down(now, w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
 	fx = append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
 	if rival != nil {
 		return b.ready(now, rival, fx)

@@ -44,8 +44,11 @@ type Hit struct {
 	orphan      bool        // its actor crashed, and the worker has not ended the session yet
 	undelivered bool        // its BEGIN could not be passed on
 	reason      wire.Status // what CLOSED will say when the worker has ended
+	began       stamp       // the running call was passed on, or the one before it answered
+	sign        stamp       // the hit's thread gave its last sign: OPENED, WORKING, an answer
 	Opened      time.Duration
 	Label       string
+	keep        *keep // what outlives its client, nil for most hits
 	limits      *Limits
 	names       *Names
 	client      *client // the broker's, as are the three below
@@ -56,7 +59,8 @@ type Hit struct {
 
 // Limits are what a broker allows a hit; shared by all its hits.
 type Limits struct {
-	Calls uint32 // calls under way at once
+	Calls   uint32        // calls under way at once
+	Silence time.Duration // a silence of a connection longer than this is noticed
 }
 
 // Names are what a hit says about itself in errors; shared by all hits of one worker and service.
@@ -68,6 +72,7 @@ type Names struct {
 // Lost is an event: the client's or the worker's connection is gone.
 type Lost struct {
 	Worker bool // the worker's, else the client's
+	Final  bool // a client that will not come back, even to a hit that is kept for it
 	Why    Why
 	Until  time.Duration // a direct hit may be served that long
 }
@@ -95,6 +100,9 @@ const (
 	onError
 	onWorking
 	onEnded
+	onResume
+	onAck
+	onProbe
 	events
 )
 
@@ -105,22 +113,27 @@ var table = [states][events]handler{
 	Opening: {
 		onCall: (*Hit).earlyCall, onCancel: (*Hit).passCancel, onClose: (*Hit).closeOpening, onOpened: (*Hit).opened,
 		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).endedOpening,
+		onResume: (*Hit).unknown, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Open: {
 		onCall: (*Hit).call, onCancel: (*Hit).passCancel, onClose: (*Hit).close, onOpened: (*Hit).stray,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Aborting: {
 		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).openedLate,
 		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).unknown, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Closing: {
 		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).ignore,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Ended: {
 		onCall: (*Hit).unknown, onCancel: (*Hit).unknown, onClose: (*Hit).unknown, onOpened: (*Hit).unknown,
 		onReply: (*Hit).unknown, onError: (*Hit).unknown, onWorking: (*Hit).unknown, onEnded: (*Hit).unknown,
+		onResume: (*Hit).unknown, onAck: (*Hit).ignore, onProbe: (*Hit).vitalsOver,
 	},
 }
 
@@ -134,6 +147,7 @@ var columns = [256]column{
 	wire.Call: {onCall, false}, wire.Cancel: {onCancel, false}, wire.Close: {onClose, false},
 	wire.Opened: {onOpened, true}, wire.Reply: {onReply, true}, wire.Error: {onError, true},
 	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true}, wire.Tally: {onNothing, true},
+	wire.Resume: {onResume, false}, wire.Ack: {onAck, false}, wire.Probe: {onProbe, false},
 }
 
 // Message takes a message that names this hit.
@@ -158,8 +172,21 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	switch {
 	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
 		return h.tally(m, fx)
+	case c.event == onResume: // from the broker, who has seen the key
+		return table[h.State][onResume](h, now, m, fx)
+	case c.event == onAck && h.Client == 0 && h.heldBy(m):
+		return h.acknowledge(now, m, fx) // of what told it the end
+	case c.event == onProbe && m.From == h.Worker && m.Header.Epoch == h.Assignment:
+		return table[h.State][onProbe](h, now, m, fx)
+	case c.event == onProbe:
+		return append(fx, vitals(m, wire.VitalsInfo{Peer: "hit", By: byStranger}))
 	case c.event == onNothing && !c.worker:
 		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
+	case h.keep != nil && !c.worker && m.Header.Epoch != h.Attachment && !m.Header.Flags.Has(wire.Ref):
+		return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, but the present attachment is %d: another connection has taken the hit up",
+			m.Header.Type, h.Handle, m.Header.Epoch, h.Attachment)
+	case m.From != from && !c.worker && h.adrift():
+		return refuse(fx, m, wire.NotOwner, "hit %x is adrift: RESUME it with its key first", h.Handle)
 	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
 		return unknownHit(m, fx) // it has been told the end, and this was on its way
 	case m.From != from:

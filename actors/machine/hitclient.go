@@ -7,7 +7,7 @@ import (
 )
 
 // call passes a call on to the worker.
-func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.direct != nil {
 		return refuse(fx, m, wire.BadType, "CALL of hit %x, which is direct: send its calls to the endpoint that OPENED names", h.Handle)
 	}
@@ -20,6 +20,12 @@ func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if under := h.Accepted - h.Answered; under >= h.limits.Calls {
 		return refuse(fx, m, wire.QueueFull, "hit %x has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers",
 			h.Handle, under, h.limits.Calls)
+	}
+	if h.keep != nil && h.Answered-h.keep.acked >= maxUnacked {
+		return refuse(fx, m, wire.QueueFull, "hit %x has %d answers that were not acknowledged: send ACK", h.Handle, h.Answered-h.keep.acked)
+	}
+	if h.Accepted == h.Answered {
+		h.began = stampOf(now)
 	}
 	h.Accepted = m.Header.Seq
 	head := h.toWorker(wire.Call, m.Header.Seq)

@@ -14,6 +14,11 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 		return fx
 	}
 	if !l.Worker {
+		if k := h.keep; k != nil && k.told && !l.Final {
+			return h.drift(fx)
+		} else if k != nil {
+			k.over, k.kept, k.bytes = true, nil, 0
+		}
 		h.Client, h.hears = 0, false
 		if h.doomed() {
 			return h.concede(now, fx)
@@ -76,23 +81,29 @@ func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effec
 
 // tellClosed tells the client that the hit is over. begun is the highest seq that may have begun.
 func (h *Hit) tellClosed(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
-	if h.Client == 0 {
+	if h.Client == 0 && h.keep == nil {
 		return fx
 	}
-	if !h.hears || h.OneShot {
+	if h.keep == nil && (!h.hears || h.OneShot) || h.keep != nil && !h.keep.told {
 		return h.failOpen(s, begun, text, why, fx) // it knows no handle
 	}
 	head := h.toClient(wire.Closed, 0)
 	head.Status, head.Arg = s, begun
-	if s != wire.OK {
-		fx = append(fx, Effect{Kind: Count, Status: s})
-	}
 	switch {
 	case len(text) > 0:
 	case s == wire.OK:
 		text = []byte("closed")
 	default:
 		text = []byte("the session ended by itself (" + s.String() + "): open another one; the log of worker " + h.names.Worker + " may tell why")
+	}
+	if h.keep != nil {
+		h.keep.remember(head, text, why)
+		if h.Client == 0 {
+			return fx
+		}
+	}
+	if s != wire.OK {
+		fx = append(fx, Effect{Kind: Count, Status: s})
 	}
 	return append(fx, send(h.Client, head, text, why))
 }

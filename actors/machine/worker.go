@@ -81,7 +81,7 @@ type Challenge struct{ Rival *wire.Message }
 var workerTable = [256]func(*Worker, time.Duration, *wire.Message, []Effect) []Effect{
 	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended,
 	wire.Opened: (*Worker).unknown, wire.Reply: (*Worker).unknown, wire.Working: (*Worker).unknown, wire.Error: (*Worker).complaint,
-	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown,
+	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown, wire.Probe: (*Worker).probe,
 }
 
 // Message takes a message of the worker that names no hit with an actor.

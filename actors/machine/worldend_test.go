@@ -29,7 +29,7 @@ func (w *world) finish() {
 	w.settle()
 	for _, c := range w.clients {
 		for _, h := range c.hits {
-			if !h.over && !c.link.gone {
+			if !h.over && !c.link.gone && h.tries == 0 {
 				c.close(h)
 			}
 		}

@@ -72,7 +72,7 @@ var rules = [256]rule{
 	Error:   {"ERROR", Last | Ref, [2]int{1, 2}},
 	Closed:  {"CLOSED", Ref, [2]int{1, 2}},
 	Report:  {"REPORT", 0, [2]int{1, 1}},
-	Resumed: {"RESUMED", 0, [2]int{1, 1}},
+	Resumed: {"RESUMED", 0, [2]int{2, 2}},
 	Vitals:  {"VITALS", 0, [2]int{1, 1}},
 	Ready:   {"READY", 0, [2]int{1, 1}},
 	Ended:   {"ENDED", 0, [2]int{0, 1}},

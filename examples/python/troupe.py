@@ -75,7 +75,7 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     CREDIT: ("credit", 0, 0, 0), ADMIN: ("admin", 0, 1, 1), BYE: ("bye", 0, 0, 0), RESUME: ("resume", 0, 1, 1), ACK: ("ack", 0, 0, 0),
     DETACH: ("detach", 0, 0, 0), PROBE: ("probe", 0, 0, 0), PART: ("part", LAST | MORE, 1, MOST), WELCOME: ("welcome", DIRECT, 1, 1),
     OPENED: ("opened", REF | DIRECT, 0, 6), REPLY: ("reply", LAST | REF | MORE, 1, MOST), WORKING: ("working", REF, 0, 1),
-    ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 1, 2),
+    ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 2, 2),
     VITALS: ("vitals", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
     RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
     LEASE: ("lease", 0, 0, 0)}

@@ -124,6 +124,7 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
 		Book: b.gate.initialBook(), User: b.loop.User,
 		Lease: b.cfg.Silence * 2 / 3, Token: newToken,
+		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence,
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {
 				return pid.Id
@@ -149,11 +150,11 @@ func (b *Broker) bind() error {
 }
 
 var (
-	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally}
+	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Resume, wire.Ack, wire.Detach, wire.Probe}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Probe}
 	// What brokers say to clients and to workers.
-	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye}
-	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant}
+	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Vitals}
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.

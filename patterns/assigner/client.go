@@ -135,6 +135,9 @@ type OpenRequest struct {
 	Label   string // shown in listings
 	Session any    // given to the worker's session as JSON; nil: nothing
 	Route   Route  // of its calls; default Routed. One-shots are always routed
+	// Resume asks the broker to keep the hit that long, and at most its --max-resume, when the client is lost: a client that comes back takes it up by
+	// itself, another one by Hit.Ticket. 0: the hit ends with its client's connection.
+	Resume time.Duration
 }
 
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
@@ -153,7 +156,7 @@ func (c *Client) openOn(ctx context.Context, r OpenRequest, flags wire.Flags) (*
 		return nil, err
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | flags}
-	p, err := c.up.open(ctx, r.Service, h, options, nil, nil)
+	p, err := c.up.open(ctx, r, h, options, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +182,11 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 	if err != nil {
 		return nil, err
 	}
+	if r.Resume != 0 {
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
+	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
-	p, err := c.up.open(ctx, r.Service, h, options, call.frames(), call.Progress)
+	p, err := c.up.open(ctx, r, h, options, call.frames(), call.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -195,10 +201,13 @@ func (r *OpenRequest) options() ([]byte, error) {
 	if err := wire.CheckService([]byte(r.Service)); err != nil {
 		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: err.Error(), Service: r.Service}
 	}
-	if r.Label == "" && r.Session == nil {
+	if r.Resume < 0 || r.Resume > 24*time.Hour || r.Resume > 0 && r.Resume < time.Millisecond {
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("OpenRequest.Resume is %v: from 1 ms to 24 h are possible", r.Resume), Service: r.Service}
+	}
+	if r.Label == "" && r.Session == nil && r.Resume == 0 {
 		return nil, nil
 	}
-	o := wire.OpenOptions{Label: r.Label}
+	o := wire.OpenOptions{Label: r.Label, ResumeMS: r.Resume.Milliseconds()}
 	if r.Session != nil {
 		b, err := json.Marshal(r.Session)
 		if err != nil {

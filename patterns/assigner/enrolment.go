@@ -16,6 +16,7 @@ type enrolment struct {
 	registered bool         // on the present connection; the loop's
 	maxBody    atomic.Int64 // the broker's
 	tenure     tenure       // of its direct hits
+	probes     probes
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
@@ -136,6 +137,7 @@ func (s *workerSide) lost(reason string) {
 	leaving := w.leaving
 	w.mu.Unlock()
 	e.registered = false
+	e.probes.lost(reason)
 	if leaving {
 		e.quit()
 	}
@@ -171,6 +173,8 @@ func (s *workerSide) message(m *wire.Message) {
 		e.begin(m.Copy())
 	case wire.Grant:
 		e.worker.front.granted(e, m.Header.Arg)
+	case wire.Vitals:
+		e.probes.answered(m)
 	case wire.Pong:
 		e.parting(m.Header.Arg)
 	case wire.Cancel:

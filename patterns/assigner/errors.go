@@ -36,6 +36,7 @@ var sentinels = map[wire.Status]error{
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
 	wire.LeaseOver: ErrLeaseOver,
+	wire.BadKey:    ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 
 // Outcome says what became of a call that has no reply.

@@ -19,7 +19,8 @@ type Hit struct {
 	service string
 	worker  string
 	thread  int
-	direct  *directWay // nil: by way of the broker
+	direct  *directWay  // nil: by way of the broker
+	res     *resumption // nil: the hit ends with its connection
 
 	mu      sync.Mutex
 	next    uint32     // seq of the next call
@@ -98,6 +99,12 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	p.seq, head.Seq = h.next, h.next
 	h.calls = append(h.calls, p)
 	h.up.underway.Add(1)
+	if h.res != nil {
+		p.frames = frames
+		p.deadline, _ = ctx.Deadline()
+		h.transmit(p)
+		return p, nil
+	}
 	if err := h.send(&head, frames...); err != nil {
 		h.next--
 		h.calls = h.calls[:len(h.calls)-1]
@@ -118,7 +125,17 @@ func (e *Error) notStarted() *Error {
 func (h *Hit) cancel(p *pending) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !slices.Contains(h.calls, p) {
+	i := slices.Index(h.calls, p)
+	if i < 0 {
+		return
+	}
+	if h.res != nil && p.seq > h.res.sent { // it waits for the connection to come back
+		p.unsent = true
+		h.calls = slices.Delete(h.calls, i, i+1)
+		for _, later := range h.calls[i:] {
+			later.seq--
+		}
+		h.next--
 		return
 	}
 	_ = h.send(&wire.Header{Type: wire.Cancel, Seq: p.seq})
@@ -166,6 +183,8 @@ func (h *Hit) answered(m *wire.Message) bool {
 	a := toAnswer(m)
 	if refusal(m) {
 		a.err = h.takeBack(i, a.err)
+	} else if h.res != nil {
+		h.noteAnswer(m)
 	}
 	if i == 0 {
 		h.calls[0] = nil
@@ -193,6 +212,9 @@ func (h *Hit) takeBack(i int, err error) error {
 		return err
 	}
 	h.next = p.seq - 1
+	if h.res != nil {
+		h.res.sent = h.next
+	}
 	for _, later := range h.calls[i+1:] {
 		if later.doomed == nil {
 			later.doomed = reason
@@ -229,6 +251,13 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 	calls, closing := h.calls, h.closing
 	h.calls = nil
 	e := &Error{Status: status, Outcome: NeverStarted, Text: text, Why: why, Service: h.service, Hit: h.handle}
+	var waiting *pending
+	if r := h.res; r != nil {
+		if waiting = r.waiting; r.timer != nil {
+			r.timer.Stop()
+			r.timer = nil
+		}
+	}
 	if h.ended == nil || status != wire.OK {
 		h.ended = e
 	}
@@ -239,6 +268,11 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 			failed.Outcome = Unknown
 		}
 		h.up.settle(p, answer{err: &failed})
+	}
+	if waiting != nil {
+		failed := *e
+		failed.Outcome = Unknown
+		h.up.settle(waiting, answer{err: &failed})
 	}
 	if closing == nil {
 		return

@@ -28,8 +28,12 @@ type uplink struct {
 	end    *Error // why nothing can be asked for any more
 	peer   wire.Peer
 	reason string // of the last loss
-	opens  map[uint64]*pending
-	hits   map[uint64]*Hit
+
+	incarnation string        // of the broker, as of the last WELCOME
+	maxResume   time.Duration // the broker's
+
+	opens map[uint64]*pending
+	hits  map[uint64]*Hit
 }
 
 // newUplink returns the uplink to cfg.Broker; its link is the client's to make.
@@ -54,13 +58,14 @@ func (u *uplink) finish(e *Error) {
 		close(u.over)
 	}
 	u.mu.Unlock()
-	u.failAll(e)
+	u.failAll(e, false)
 }
 
 // open sends an OPEN as soon as there is a broker.
-func (u *uplink) open(ctx context.Context, service string, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
+func (u *uplink) open(ctx context.Context, r OpenRequest, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
 	p := newPending(progress)
-	p.service, p.oneshot = service, h.Flags.Has(wire.First)
+	service := r.Service
+	p.service, p.oneshot, p.resume = service, h.Flags.Has(wire.First), r.Resume
 	if err := u.ready(ctx); err != nil {
 		return nil, u.name(err, service, 0)
 	}
@@ -117,6 +122,10 @@ func deadline(ctx context.Context) uint32 {
 	if !ok {
 		return 0
 	}
+	return untilDeadline(at)
+}
+
+func untilDeadline(at time.Time) uint32 {
 	left := time.Until(at)
 	left -= min(left/10, 50*time.Millisecond)
 	return uint32(min(max(left/time.Millisecond, 1), 1<<32-1))
