@@ -51,6 +51,7 @@ type WorkerRow struct {
 	Threads  string   `json:"threads"`
 	Services []string `json:"services"`
 	Slots    int      `json:"slots"`
+	Max      int      `json:"slots_max"` // how many slots there can be
 	Used     int      `json:"used"`
 	Served   uint64   `json:"hits_served"`
 	AgeMS    int64    `json:"age_ms"`
@@ -62,6 +63,7 @@ type ServiceRow struct {
 	Name    string `json:"service"`
 	Workers int    `json:"workers"`
 	Slots   int    `json:"slots"`
+	Max     int    `json:"slots_max"`
 	Used    int    `json:"used"`
 	Waiting int    `json:"waiting"`
 }
@@ -150,6 +152,7 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 			}
 			row.Workers++
 			row.Slots += w.Load.Slots
+			row.Max += w.Load.Max
 			row.Used += w.Load.Used
 		}
 	}
@@ -212,7 +215,7 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	for _, w := range b.workers {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
 		})
 	}
 	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })

@@ -42,9 +42,12 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 		return b.openUnknown(now, c, m, fx)
 	}
 	if s.queue.n == 0 {
-		if e, ok := s.workers.Choose(); ok {
-			return b.assign(now, s, e.Worker, c, m, o, m.Header.Arg, fx)
+		if w, ok := b.slotFor(s); ok {
+			return b.assign(now, s, w, c, m, o, m.Header.Arg, fx)
 		}
+	}
+	if m.Header.Flags.Has(wire.Now) {
+		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy, and the OPEN says now: open at another broker, or leave it out and wait", b.slots(s), s.name)
 	}
 	return b.enqueue(now, s, c, m, now+b.cfg.MaxWait, fx)
 }
@@ -56,10 +59,11 @@ func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx [
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
 	isDirect := m.Header.Flags.Has(wire.Direct)
-	if now >= b.cfg.Grace && isDirect {
+	late := now >= b.cfg.Grace || m.Header.Flags.Has(wire.Now)
+	if late && isDirect {
 		return refuse(fx, m, wire.UnknownService, "%s", b.noDirect(name))
 	}
-	if now >= b.cfg.Grace {
+	if late {
 		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
 	}
 	return b.enqueue(now, b.service(wayKey(name, isDirect), string(name)), c, m, b.cfg.Grace, fx)
@@ -162,7 +166,7 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	}
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: o.label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
+		Label: o.label, limits: &b.limits, names: w.names[s.name], client: c, worker: w, changes: w.changes,
 	}
 	if m.Header.Flags.Has(wire.Direct) {
 		token := b.cfg.Token()
@@ -183,6 +187,7 @@ func (b *Broker) slotFree(now time.Duration, w *Worker, fx []Effect) []Effect {
 	if w.deaf {
 		w.deaf, w.Load.Closed = false, false
 	}
+	w.resize()
 	w.fix()
 	return b.serve(now, w, fx)
 }
@@ -194,12 +199,13 @@ func (b *Broker) deaf(now time.Duration, w *Worker, s wire.Status, fx []Effect) 
 	if s == wire.WorkerGone || w.hits.n > 0 {
 		w.deaf, w.Load.Closed = s != wire.WorkerGone, true
 	}
+	w.resize()
 	w.fix()
 	return b.serve(now, w, fx)
 }
 
 func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
-	for w.Load.Free() > 0 {
+	for w.Load.Free() > 0 || w.Load.Room() > 0 {
 		var next *waiter
 		for _, s := range w.services {
 			if x := s.queue.peek(); x != nil && (next == nil || x.order < next.order) {
@@ -209,9 +215,9 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 		if next == nil {
 			return fx
 		}
-		e, _ := next.service.workers.Choose() // w has a free slot, if nobody is less busy
+		to, _ := b.slotFor(next.service) // w has a free slot or makes one, if nobody is less busy
 		b.unqueue(next)
-		fx = b.assignWaiter(now, next, e.Worker, fx)
+		fx = b.assignWaiter(now, next, to, fx)
 	}
 	return fx
 }

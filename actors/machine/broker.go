@@ -82,6 +82,9 @@ type Totals struct {
 
 	Resumed   uint64 `json:"hits_resumed"`
 	Abandoned uint64 `json:"hits_abandoned"` // nobody took them up in time
+	Grown     uint64 `json:"slots_grown"`    // made because a hit found none free
+	Retired   uint64 `json:"slots_retired"`  // given up by their workers, or to hits of other brokers
+	Taken     uint64 `json:"slots_taken"`    // hits that came too late for their slot
 }
 
 type service struct {
@@ -107,7 +110,7 @@ var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []E
 	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
-	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker,
+	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.
@@ -153,6 +156,9 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 	}
 	w := h.worker
 	b.forget(now, h, s)
+	if s == wire.SlotTaken {
+		b.slotTaken(h)
+	}
 	if h.undelivered {
 		return b.deaf(now, w, s, fx)
 	}

@@ -50,8 +50,9 @@ func (b *Broker) nameOf(info *wire.ReadyInfo) string {
 func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, fx []Effect) []Effect {
 	w := &Worker{
 		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
-		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names),
+		Load: schedule.Load{Used: info.Busy}, told: info.Slots, most: max(info.SlotsMax, info.Slots), names: make(map[string]*Names),
 	}
+	w.resize()
 	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
 	w.welcome = mustJSON(welcome)
@@ -105,6 +106,8 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	case *WorkerLeaves:
 		e.Worker.withdraw()
 		return fx
+	case *SlotsChanged:
+		return b.slotsChanged(now, e, fx)
 	case *SlotFreed:
 		return b.slotFree(now, e.Worker, fx)
 	case *Orphaned:

@@ -36,7 +36,7 @@ func (b *Broker) Waiting(name string) []*wire.Message {
 func (b *Broker) Servable(name string) bool {
 	for _, w := range b.workers {
 		for _, s := range w.services {
-			if s.name == name && w.Load.Free() > 0 {
+			if s.name == name && (w.Load.Free() > 0 || w.Load.Room() > 0) {
 				return true
 			}
 		}

@@ -48,7 +48,8 @@ type Hit struct {
 	sign        stamp       // the hit's thread gave its last sign: OPENED, WORKING, an answer
 	Opened      time.Duration
 	Label       string
-	keep        *keep // what outlives its client, nil for most hits
+	keep        *keep  // what outlives its client, nil for most hits
+	changes     uint32 // the worker's when it was given this hit
 	limits      *Limits
 	names       *Names
 	client      *client // the broker's, as are the three below

@@ -112,6 +112,9 @@ func (c *player) act() {
 
 func (c *player) open() {
 	o := &opening{ref: uint64(len(c.opens)) + 1, flags: wire.Ref | []wire.Flags{0, wire.First, oneShot}[c.draw(3, "kind of open")]}
+	if c.chance(4, "now") {
+		o.flags |= wire.Now
+	}
 	frames := []string{offers[c.draw(len(offers), "service")], ""}
 	if o.keep = !o.flags.Has(oneShot) && c.chance(2, "resumable"); o.keep {
 		frames[1] = `{"resume_ms": 5000}`

@@ -72,6 +72,9 @@ func (w *world) settle() {
 			before := len(s.out)
 			moved = moved || len(s.link.inbox) > 0
 			s.read()
+			if s.untold && !s.link.gone {
+				s.tell()
+			}
 			if len(s.sessions) > 0 && !s.link.gone {
 				open := s.sessions[0].open
 				s.act()

@@ -56,7 +56,10 @@ func TestLeastBusyChoosesWhomAnybodyWould(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				slots := rapid.IntRange(1, 4).Draw(t, "slots")
-				o.workers = append(o.workers, add(&p, "", rapid.IntRange(0, slots).Draw(t, "used"), slots))
+				w := add(&p, "", rapid.IntRange(0, slots).Draw(t, "used"), slots)
+				w.load.Max = slots + rapid.IntRange(0, 2).Draw(t, "room")
+				p.Fix(w.entry)
+				o.workers = append(o.workers, w)
 			},
 			"choose": func(t *rapid.T) {
 				e, ok := p.Choose()
@@ -69,6 +72,27 @@ func TestLeastBusyChoosesWhomAnybodyWould(t *testing.T) {
 				o.choices++
 				o.last[e.Worker] = o.choices
 				e.Worker.load.Used++
+				p.Fix(e)
+			},
+			"grow": func(t *rapid.T) {
+				if len(o.best()) > 0 {
+					t.Skip("nobody need grow")
+				}
+				most := 0
+				for _, w := range o.workers {
+					if !w.load.Closed {
+						most = max(most, w.load.Max-w.load.Slots)
+					}
+				}
+				e, ok := p.Grow()
+				require.Equal(t, most > 0, ok)
+				if !ok {
+					return
+				}
+				require.Equal(t, most, e.Worker.load.Room(), "the one with the most room")
+				o.choices++
+				o.last[e.Worker] = o.choices
+				e.Worker.load.Slots++
 				p.Fix(e)
 			},
 			"free": func(t *rapid.T) {
