@@ -14,7 +14,7 @@ type Key [16]byte
 // maxUnacked is how many answers a client may leave unacknowledged, beyond which its calls are refused.
 const maxUnacked = 4096
 
-// keep is what a hit has that outlives its client's connection (hit.md, section 12); others have none.
+// keep is what a hit has that outlives its client's connection (hit.md, section 13); others have none.
 type keep struct {
 	key    Key
 	time   time.Duration   // how long the hit is kept without its client

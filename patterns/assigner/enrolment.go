@@ -22,6 +22,7 @@ type enrolment struct {
 	slots   map[uint64]*slot // hits of the present connection, by handle
 	orphans map[*slot]bool   // slots still in use for hits of earlier connections
 	quits   bool             // no BEGIN can follow from this broker any more
+	told    share            // what the broker knows about slots
 	peer    wire.Peer        // the present connection
 }
 
@@ -75,7 +76,7 @@ func (e *enrolment) quit() {
 		}
 	}
 	w.draining = true
-	if w.busy == 0 {
+	if w.slots.Used() == 0 {
 		w.idled()
 	}
 }
@@ -95,7 +96,7 @@ func (s *workerSide) greet() {
 		}
 	}
 	slices.Sort(names)
-	machine, _ := os.Hostname()
+	host, _ := os.Hostname()
 	w.mu.Lock()
 	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
 	if w.leaving {
@@ -105,11 +106,13 @@ func (s *workerSide) greet() {
 	for o := range e.orphans {
 		o.counted = e.peer
 	}
+	e.introduce()
 	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
 		Direct: w.front.url(), DirectKey: w.front.directKey(),
-		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
-		Busy: min(len(e.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
+		Name: w.cfg.Name, Services: names, Slots: e.told.slots, SlotsMax: e.told.most,
+		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: kind,
 	}))
+	w.changed()
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {
@@ -132,7 +135,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 func (s *workerSide) lost(reason string) {
 	e := (*enrolment)(s)
 	w := e.worker
-	old := e.disown()
+	old := e.disown() // whose slots are in use until their sessions are closed
 	w.mu.Lock()
 	leaving := w.leaving
 	w.mu.Unlock()

@@ -66,19 +66,28 @@ func (e *enrolment) begin(m *wire.Message) {
 	w, name := e.worker, string(m.Frame(0))
 	svc, ok := w.cfg.Services[name]
 	w.mu.Lock()
-	full := w.busy >= w.cfg.Slots
 	draining := w.draining || e.quits
 	_, twice := e.slots[m.Header.Hit]
 	twice = twice || w.front.has(m)
-	if !ok || full || draining || twice {
+	free, grown := false, false
+	if ok && !draining && !twice {
+		free, grown = w.slots.Take()
+	}
+	if !free {
+		e.told.slots = -1 // it is to be told, even what it has been told before
+		w.changed()
 		w.mu.Unlock()
-		e.refuse(m, name, ok, full, draining)
+		e.refuse(m, name, ok, !twice, draining)
 		return
 	}
 	s := &slot{worker: w, from: e, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: e.peer, oneshot: m.Header.Flags.Has(wire.Last)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	w.busy++
 	e.slots[s.handle] = s
+	if grown {
+		e.told.slots, _ = w.slots.Share(e.own()) // the broker has counted it
+		w.hub.logger.Info("a slot was made", "slots", w.slots.Size(), "most", w.slots.Max)
+	}
+	w.changed()
 	w.mu.Unlock()
 	if m.Header.Flags.Has(wire.Direct) && w.front != nil {
 		w.front.expect(s, m.Frame(2))
@@ -106,7 +115,7 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 // slotMailbox is that of all slots; the broker bounds the calls under way per hit.
 var slotMailbox = host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded})
 
-// refuse answers a BEGIN that cannot be: the broker's count of slots is wrong, or the worker is leaving.
+// refuse answers a BEGIN that cannot be: other brokers' hits have the slots, the broker's count of them is wrong, or the worker is leaving.
 func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining bool) {
 	status, text := wire.Internal, "the worker has this session already"
 	switch {
@@ -115,7 +124,10 @@ func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining b
 	case draining:
 		status, text = wire.Draining, "the worker is about to stop"
 	case full:
-		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.Slots)
+		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.MaxSlots)
+		if len(e.worker.brokers) > 1 {
+			status, text = wire.SlotTaken, text+", some of them with hits of other brokers: open again"
+		}
 	}
 	h := wire.Header{Type: wire.Ended, Status: status, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 	if m.Header.Flags.Has(wire.Last) {

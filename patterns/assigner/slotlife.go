@@ -48,6 +48,7 @@ func (e *enrolment) disown() map[uint64]*slot {
 	e.worker.mu.Lock()
 	defer e.worker.mu.Unlock()
 	old := e.slots
+	e.told.on = false
 	e.slots = make(map[uint64]*slot)
 	for _, s := range old {
 		s.orphaned = true
@@ -78,13 +79,14 @@ func (w *Worker) vacate(s *slot) {
 		return
 	}
 	s.vacated = true
-	w.busy--
+	w.slots.Give(time.Since(w.hub.zero))
 	if s.from.slots[s.handle] == s {
 		delete(s.from.slots, s.handle)
 	}
 	delete(s.from.orphans, s)
 	tell := s.counted
-	if w.busy == 0 && w.draining {
+	w.changed()
+	if w.slots.Used() == 0 && w.draining {
 		w.idled()
 	}
 	w.mu.Unlock()

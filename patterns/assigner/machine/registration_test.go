@@ -121,7 +121,7 @@ var table = map[string]struct {
 		map[string]reaction{"greeting": do(isRefused, fail), "greeting again": do(isRefused, fail)},
 	},
 	"refused": {
-		refuse(wire.Refused), "", // section 10: who is refused at HELLO or READY does not try again by itself
+		refuse(wire.Refused), "", // section 11: who is refused at HELLO or READY does not try again by itself
 		map[string]reaction{"greeting": do(isRefused, fail), "greeting again": do(isRefused, fail)},
 	},
 	"bad frame": {
