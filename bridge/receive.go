@@ -137,6 +137,7 @@ type kind struct {
 var kinds = [256]kind{
 	wire.Call: {hit: true, slot: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
 	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true}, wire.Tally: {hit: true},
+	wire.Part:   {hit: true},
 	wire.End:    {slot: true},
 	wire.Credit: {door: (*Endpoint).credit}, wire.Ping: {door: (*Endpoint).pong}, wire.Welcome: {door: (*Endpoint).welcome},
 }
@@ -237,8 +238,12 @@ func (ep *Endpoint) refuse(id []byte, m *wire.Message, err error) {
 	l.out.toStranger(ep, id, h, bad.Text)
 }
 
-// credit takes a peer's acknowledgement and sends what waited for it.
+// credit takes a peer's acknowledgement and sends what waited for it. With a hit it is about a body in parts, and for those who speak there.
 func (ep *Endpoint) credit(p *peer, m *wire.Message) {
+	if m.Header.Hit != 0 {
+		ep.deliver(p, m, ep.sender == nil)
+		return
+	}
 	if p.window.credit(m.Header.Arg) {
 		ep.loop.out.drain(p)
 	}

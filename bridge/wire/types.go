@@ -109,7 +109,7 @@ const (
 )
 
 // Reserved are the flags that this version numbers and does not obey yet: whoever gets one refuses the message.
-const Reserved = More | Now
+const Reserved = Now
 
 // Has reports whether all flags of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }

@@ -149,11 +149,11 @@ func (b *Broker) bind() error {
 }
 
 var (
-	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally}
+	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Part}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Part}
 	// What brokers say to clients and to workers.
-	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye}
-	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant}
+	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Part, wire.Credit}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Part, wire.Credit}
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.

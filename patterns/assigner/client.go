@@ -179,6 +179,12 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 	if err != nil {
 		return nil, err
 	}
+	if call.Body != nil {
+		return nil, &Error{
+			Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service,
+			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
+		}
+	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
 	p, err := c.up.open(ctx, r.Service, h, options, call.frames(), call.Progress)
 	if err != nil {

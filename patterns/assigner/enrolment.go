@@ -16,6 +16,7 @@ type enrolment struct {
 	registered bool         // on the present connection; the loop's
 	maxBody    atomic.Int64 // the broker's
 	tenure     tenure       // of its direct hits
+	window     atomic.Int64 // of the connection, bytes
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
@@ -120,6 +121,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	e.registered = true
 	e.maxBody.Store(info.MaxBody)
 	e.tenure.begin(info)
+	e.window.Store(info.Window)
 	e.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
 	if leaving {
@@ -180,6 +182,8 @@ func (s *workerSide) message(m *wire.Message) {
 		if sl != nil && sl.epoch == m.Header.Epoch {
 			sl.cancel(m.Header.Seq, m.At)
 		}
+	case wire.Part, wire.Credit:
+		e.stream(m)
 	case wire.End:
 		if e.forward(m) {
 			return
