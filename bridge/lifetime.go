@@ -75,6 +75,11 @@ func (l *Loop) end() {
 	l.closePosted()
 	l.settle()
 	for _, ep := range l.eps {
+		for _, p := range ep.peers {
+			if p != nil {
+				p.wait.drop()
+			}
+		}
 		if ep.sender != nil {
 			ep.sender.close()
 		}

@@ -107,7 +107,7 @@ func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []Effect{
 	wire.Hello: (*Broker).hello, wire.Open: (*Broker).open, wire.Ready: (*Broker).ready, wire.Bye: (*Broker).bye, wire.Admin: (*Broker).admin,
 	wire.Resume: (*Broker).resume, wire.Detach: (*Broker).detach, wire.Ack: (*Broker).lateAck, wire.Probe: (*Broker).probe,
-	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over,
+	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over, wire.Part: (*Broker).over, wire.Credit: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
 	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker,

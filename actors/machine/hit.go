@@ -52,6 +52,7 @@ type Hit struct {
 	changes     uint32 // the worker's when it was given this hit
 	limits      *Limits
 	names       *Names
+	flow        *flow   // of bodies in parts; nil until there is one
 	client      *client // the broker's, as are the three below
 	worker      *Worker
 	direct      *direct // nil: its calls come by here
@@ -181,6 +182,8 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 		return table[h.State][onProbe](h, now, m, fx)
 	case c.event == onProbe:
 		return append(fx, vitals(m, wire.VitalsInfo{Peer: "hit", By: byStranger}))
+	case c.event == onNothing && (m.Header.Type == wire.Part || m.Header.Type == wire.Credit):
+		return h.oddStream(now, m, fx)
 	case c.event == onNothing && !c.worker:
 		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
 	case h.keep != nil && !c.worker && m.Header.Epoch != h.Attachment && !m.Header.Flags.Has(wire.Ref):
@@ -200,6 +203,17 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	}
 	return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, which is over: take the epoch from %s",
 		m.Header.Type, h.Handle, m.Header.Epoch, source)
+}
+
+// oddStream takes PART and CREDIT, which come from either side.
+func (h *Hit) oddStream(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	switch {
+	case m.From == h.Worker && m.Header.Epoch == h.Assignment, m.From == h.Client && m.Header.Epoch == h.Attachment:
+		return h.stream(now, m, fx)
+	case m.From == h.Worker:
+		return h.odd(now, m, column{onReply, true}, fx)
+	}
+	return h.odd(now, m, column{onCall, false}, fx)
 }
 
 // unknown takes what comes when the hit is over.

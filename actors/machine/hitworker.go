@@ -35,13 +35,26 @@ func (h *Hit) openedLate(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 // answer passes a REPLY, or an ERROR of the worker, on to the client: one per call, in order.
 func (h *Hit) answer(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
+	if h.flow != nil || m.Header.Flags.Has(wire.More) {
+		return h.streamed(now, m, fx)
+	}
 	if seq != h.Answered+1 || seq > h.Accepted {
-		return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order",
-			m.Header.Type, seq, h.Handle, h.Answered, h.Accepted)
+		return h.notNext(m, fx)
 	}
 	h.Answered = seq
 	h.sign = stampOf(now)
 	h.began = h.sign
+	return h.pass(m, fx)
+}
+
+func (h *Hit) notNext(m *wire.Message, fx []Effect) []Effect {
+	return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order",
+		m.Header.Type, m.Header.Seq, h.Handle, h.Answered, h.Accepted)
+}
+
+// pass hands the client the whole answer, or the ERROR that ends one.
+func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
+	seq := m.Header.Seq
 	if h.hears || h.keep != nil {
 		head := h.toClient(m.Header.Type, seq)
 		head.Status, head.Arg = m.Header.Status, m.Header.Arg

@@ -36,10 +36,16 @@ type keep struct {
 // unkept is the text of an ERROR whose own text did not fit.
 var unkept = []byte("the error's text was too large to be kept while nobody was there (the broker's --max-kept)")
 
-// add keeps an answer that leaves under this header.
+// add keeps an answer that leaves under this header. A second one to the same call replaces the first: it ends a reply in parts.
 func (k *keep) add(head wire.Header, m *wire.Message) {
-	if k.closed != nil || k.over {
+	if k.closed != nil || k.over || int32(head.Seq-k.acked) <= 0 {
 		return
+	}
+	if i := int(head.Seq-k.acked) - 1; i < len(k.kept) {
+		if old := k.kept[i]; old != nil {
+			k.bytes -= old.Size
+		}
+		k.kept = k.kept[:i]
 	}
 	switch {
 	case k.bytes+m.Size <= k.most && !head.Flags.Has(wire.More):
@@ -153,7 +159,7 @@ func (h *Hit) again(seq uint32, m *wire.Message) Effect {
 // drift leaves the hit without a client, who may come back.
 func (h *Hit) drift(fx []Effect) []Effect {
 	h.Client, h.hears = 0, false
-	return fx
+	return h.cutFlow(fx)
 }
 
 // adrift reports whether the hit waits for its client to come back.

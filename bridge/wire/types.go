@@ -108,9 +108,6 @@ const (
 	Direct Flags = 0x0020 // the hit's calls take the direct way between client and worker
 )
 
-// Reserved are the flags that this version numbers and does not obey yet: whoever gets one refuses the message.
-const Reserved = More
-
 // Has reports whether all flags of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }
 

@@ -185,6 +185,12 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 	if r.Resume != 0 {
 		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
 	}
+	if call.Body != nil {
+		return nil, &Error{
+			Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service,
+			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
+		}
+	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
 	p, err := c.up.open(ctx, r, h, options, call.frames(), call.Progress)
 	if err != nil {

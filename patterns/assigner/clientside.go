@@ -24,6 +24,7 @@ func (s *clientSide) usable(w wire.WelcomeInfo) {
 	defer u.mu.Unlock()
 	u.incarnation, u.maxResume = w.Incarnation, time.Duration(w.MaxResumeMS)*time.Millisecond
 	u.maxBody.Store(w.MaxBody)
+	u.window.Store(w.Window)
 	u.peer = u.link.ep.Broker()
 	if !u.isUp {
 		u.isUp = true
@@ -80,6 +81,14 @@ func (s *clientSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Reply, wire.Error:
 		u.answered(m)
+	case wire.Part:
+		if h := u.hit(m.Header.Hit); h != nil && h.part(m) {
+			u.drop(m.Header.Hit)
+		}
+	case wire.Credit:
+		if h := u.hit(m.Header.Hit); h != nil {
+			h.credited(m)
+		}
 	case wire.Working:
 		u.working(m)
 	case wire.Opened:

@@ -17,6 +17,7 @@ type enrolment struct {
 	maxBody    atomic.Int64 // the broker's
 	tenure     tenure       // of its direct hits
 	probes     probes
+	window     atomic.Int64 // of the connection, bytes
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
@@ -124,6 +125,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	e.registered = true
 	e.maxBody.Store(info.MaxBody)
 	e.tenure.begin(info)
+	e.window.Store(info.Window)
 	e.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
 	if leaving {
@@ -187,6 +189,8 @@ func (s *workerSide) message(m *wire.Message) {
 		if sl != nil && sl.epoch == m.Header.Epoch {
 			sl.cancel(m.Header.Seq, m.At)
 		}
+	case wire.Part, wire.Credit:
+		e.stream(m)
 	case wire.End:
 		if e.forward(m) {
 			return

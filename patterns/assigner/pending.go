@@ -18,6 +18,7 @@ type Progress struct {
 // answer is what a call or an open came to.
 type answer struct {
 	frames [][]byte
+	in     *inflow // the rest of a reply that comes in parts
 	hit    *Hit
 	err    error
 }
@@ -33,6 +34,7 @@ type pending struct {
 	deadline time.Time // of the same; zero: none
 	unsent   bool      // given up before it was handed to a connection
 	progress func(Progress)
+	out      *outflow // its body, where that is sent in parts
 	settled  atomic.Bool
 	doomed   *Error      // the refusal of an earlier call, because of which this one will be refused, too; the hit's
 	got      chan answer // one place: settling never blocks
@@ -48,6 +50,9 @@ func (u *uplink) settle(p *pending, a answer) bool {
 		return false
 	}
 	u.underway.Add(-1)
+	if p.out != nil && a.in == nil {
+		p.out.stop(errOver)
+	}
 	p.got <- a
 	return true
 }

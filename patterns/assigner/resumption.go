@@ -64,11 +64,18 @@ func (h *Hit) transmit(p *pending) {
 	}
 }
 
-// drift notes that the connection is lost: the hit waits for the next one.
+// drift notes that the connection is lost: the hit waits for the next one. A reply in parts does not come back.
 func (h *Hit) drift() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.res
+	if d := h.down; d != nil {
+		h.down = nil
+		h.over(d, &Error{
+			Status: wire.LostReply, Outcome: Unknown, Service: h.service, Hit: h.handle,
+			Text: "the connection to the broker was lost in the middle of the reply, which is not kept: make the call again if that is safe",
+		})
+	}
 	r.up = false
 	if r.timer == nil && (h.ended == nil || h.closing != nil) {
 		r.timer = time.AfterFunc(r.limit, h.expire)

@@ -48,6 +48,7 @@ type slot struct {
 	final     bool            // the running call is the hit's last
 	admitted  uint32          // seq of the last call that had its turn
 	cancelled map[uint32]bool // waiting calls that shall not run
+	streams   *streams        // bodies in parts; nil until there is one
 	until     time.Duration   // all calls that arrived up to then shall not run
 
 	// Under the worker's lock:
@@ -245,10 +246,15 @@ func (s *slot) ended(status wire.Status, text string) {
 // end closes the session on its thread, frees the slot, and says the hit's last word: in this order, since the broker gives the slot to
 // another hit as soon as it hears of it. The last word is said even if Close leaves by runtime.Goexit.
 func (s *slot) end(word wire.Header, body ...[]byte) {
+	s.endBy(func() { s.send(word, body...) })
+}
+
+// endBy is end with the last word in say.
+func (s *slot) endBy(say func()) {
 	s.over = true
 	defer func() {
 		s.worker.vacate(s)
-		s.send(word, body...)
+		say()
 	}()
 	s.closeSession()
 }

@@ -43,6 +43,20 @@ func (e *enrolment) forward(m *wire.Message) bool {
 	return true
 }
 
+// stream hands PART and CREDIT to the slot that they are for. It runs on the loop.
+func (e *enrolment) stream(m *wire.Message) {
+	e.worker.mu.Lock()
+	s := e.slots[m.Header.Hit]
+	e.worker.mu.Unlock()
+	switch {
+	case s == nil || s.epoch != m.Header.Epoch: // the hit is over
+	case m.Header.Type == wire.Part:
+		s.part(m)
+	default:
+		s.credited(m)
+	}
+}
+
 // disown takes the hits of a connection that is gone, which are orphans from here on. It runs on the loop.
 func (e *enrolment) disown() map[uint64]*slot {
 	e.worker.mu.Lock()
@@ -99,6 +113,7 @@ func (w *Worker) vacate(s *slot) {
 // END that crosses its own last word.
 func (w *Worker) release(s *slot) {
 	w.vacate(s)
+	s.dropStreams()
 	w.hub.loop.Do(func() { s.from.unbind(s) })
 	if s.thread != nil {
 		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt)

@@ -20,6 +20,7 @@ type uplink struct {
 	refs     atomic.Uint64
 	maxBody  atomic.Int64  // the broker's
 	directs  *directs      // the client's
+	window   atomic.Int64  // of the connection, bytes
 	over     chan struct{} // closed when nothing can be asked for any more
 
 	mu     sync.Mutex
