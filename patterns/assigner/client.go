@@ -18,7 +18,12 @@ import (
 // ClientConfig says how a client reaches its broker. Every zero value is the documented default.
 type ClientConfig struct {
 	Broker string // the broker's endpoint for clients; default DefaultClients
-	Name   string // shown in listings; default: host name and process id
+	// Brokers are several brokers in place of Broker. A hit is opened where there is room at once; a broker that is full, dead or silent, or not there
+	// yet, is passed over. Weights say how the others share the hits.
+	Brokers []BrokerRef
+	// Patience is how long one of several brokers may say nothing to an open before it is passed over; default 250 ms.
+	Patience time.Duration
+	Name     string // shown in listings; default: host name and process id
 	// Key is the one string that `troupe keys add` has printed, for a broker with keys; empty: none. It is used where connections are encrypted, see
 	// zmqsock.Ciphered.
 	Key string
@@ -42,8 +47,11 @@ type ClientConfig struct {
 
 // Validate reports the first field that cannot be used.
 func (c *ClientConfig) Validate() error {
-	if err := zmqsock.CheckEndpoint("connect", c.Broker); err != nil {
+	if err := c.checkBrokers(); err != nil {
 		return err
+	}
+	if c.Patience < 0 {
+		return fmt.Errorf("assigner: ClientConfig.Patience is %v: it cannot be negative", c.Patience)
 	}
 	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 || c.DirectPatience < 0 {
 		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d, MaxBody %d and DirectPatience %v (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody, c.DirectPatience)
@@ -51,10 +59,12 @@ func (c *ClientConfig) Validate() error {
 	return checkKey("ClientConfig.Key", c.Key)
 }
 
-// Client opens hits at a broker. It is safe for use by many goroutines.
+// Client opens hits at one broker or several. It is safe for use by many goroutines.
 type Client struct {
 	hub     *hub
-	up      *uplink
+	up      *uplink   // the first one
+	ups     []*uplink // all
+	fleet   *fleet    // nil for a single broker
 	directs *directs
 	watched chan struct{} // closed when watch has ended
 	ending  ending
@@ -62,7 +72,10 @@ type Client struct {
 
 // Dial starts a client. It does not wait for the broker, which may be started later: opens wait for it as long as their contexts allow.
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
-	def(&cfg.Broker, DefaultClients)
+	if len(cfg.Brokers) == 0 {
+		def(&cfg.Broker, DefaultClients)
+	}
+	def(&cfg.Patience, defaultPatience)
 	def(&cfg.Spin, 20)
 	def(&cfg.DirectPatience, directPatience)
 	if cfg.Name == "" {
@@ -72,8 +85,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg), directs: &directs{ways: make(map[wire.Peer]*directWay)}}
-	c.up.directs = c.directs
+	c := &Client{ending: newEnding(), watched: make(chan struct{}), directs: &directs{ways: make(map[wire.Peer]*directWay)}}
+	c.populate(cfg)
 	if err := c.start(ctx, &cfg); err != nil {
 		return nil, err
 	}
@@ -81,18 +94,43 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	return c, nil
 }
 
+// populate makes an uplink for each broker.
+func (c *Client) populate(cfg ClientConfig) {
+	for i, b := range cfg.endpoints() {
+		one := cfg
+		one.Broker, one.Brokers = b.URL, nil
+		u := newUplink(one)
+		u.directs, u.index = c.directs, i
+		c.ups = append(c.ups, u)
+	}
+	c.up = c.ups[0]
+	if len(c.ups) == 1 {
+		return
+	}
+	c.fleet = newFleet(&cfg, c.ups)
+	for _, u := range c.ups {
+		u.fleet = c.fleet
+	}
+}
+
 func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
+	sides := make([]brokerSide, len(c.ups))
+	for i, u := range c.ups {
+		sides[i] = brokerSide{u.cfg.Broker, (*clientSide)(u)}
+	}
 	var err error
 	c.hub, err = startHub(ctx, hubConfig{
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
-		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
+		brokers: sides, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
 		children: []supervision.ChildSpec{c.directs.child()},
 	})
 	if err != nil {
 		return err
 	}
-	c.up.link = c.hub.links[0]
+	for i, u := range c.ups {
+		u.link = c.hub.links[i]
+	}
 	if err := c.hub.begin(ctx); err != nil {
 		_ = c.hub.close(ctx)
 		return err
@@ -101,7 +139,14 @@ func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 }
 
 // busy reports that answers are expected.
-func (c *Client) busy() bool { return c.up.underway.Load() > 0 }
+func (c *Client) busy() bool {
+	for _, u := range c.ups {
+		if u.underway.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // watch ends what is under way when a part of the client fails. Close waits for it.
 func (c *Client) watch() {
@@ -112,14 +157,18 @@ func (c *Client) watch() {
 	case <-c.hub.tree.Done():
 	case <-c.hub.loop.Done():
 	}
-	c.up.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.hub.tree.Err())})
+	for _, u := range c.ups {
+		u.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.hub.tree.Err())})
+	}
 }
 
 // Close says goodbye to the broker, which ends the client's hits, and stops. Calls under way fail with ErrClosed.
 func (c *Client) Close(ctx context.Context) error {
 	return c.ending.come(ctx, func() error {
 		<-c.watched
-		c.up.bye()
+		for _, u := range c.ups {
+			u.bye()
+		}
 		return c.hub.close(ctx)
 	})
 }
@@ -156,15 +205,22 @@ func (c *Client) openOn(ctx context.Context, r OpenRequest, flags wire.Flags) (*
 		return nil, err
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | flags}
-	p, err := c.up.open(ctx, r, h, options, nil, nil)
+	a, err := c.ask(ctx, r, h, options, nil, nil)
+	return a.hit, err
+}
+
+// ask sends an OPEN to the broker, or to one of several, and waits for what comes of it.
+func (c *Client) ask(ctx context.Context, r OpenRequest, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (answer, error) {
+	if c.fleet != nil {
+		_, a, err := c.fleet.travel(ctx, r, h, options, body, progress)
+		return a, c.up.name(err, r.Service, 0)
+	}
+	p, err := c.up.open(ctx, r, h, options, body, progress)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
-	if err != nil {
-		return nil, c.up.name(err, r.Service, 0)
-	}
-	return a.hit, nil
+	return a, c.up.name(err, r.Service, 0)
 }
 
 // Do opens a hit, makes one call and closes it, in one message each way.
@@ -192,15 +248,8 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 		}
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
-	p, err := c.up.open(ctx, r, h, options, call.frames(), call.Progress)
-	if err != nil {
-		return nil, err
-	}
-	a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
-	if err != nil {
-		return nil, c.up.name(err, r.Service, 0)
-	}
-	return a.frames, nil
+	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
+	return a.frames, err
 }
 
 func (r *OpenRequest) options() ([]byte, error) {
@@ -237,11 +286,46 @@ func (r *OpenRequest) options() ([]byte, error) {
 	return b, nil
 }
 
-// Ready waits until the client is registered at its broker. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
+// Ready waits until the client is registered at its broker, or at one of several. The error is an *Error that is ErrBrokerGone when ctx ends before that, and
 // the broker's refusal where it refuses the client for ever.
-func (c *Client) Ready(ctx context.Context) error { return c.up.ready(ctx) }
+func (c *Client) Ready(ctx context.Context) error {
+	if c.fleet != nil {
+		return c.fleet.ready(ctx)
+	}
+	return c.up.ready(ctx)
+}
 
-// Admin asks the broker for what ADMIN offers; the answer is JSON.
+// Admin asks the broker, of several one that is there, for what ADMIN offers; the answer is JSON.
 func (c *Client) Admin(ctx context.Context, request any) (json.RawMessage, error) {
-	return c.up.admin(ctx, request)
+	u, err := c.present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return u.admin(ctx, request)
+}
+
+// Registered returns at how many of its brokers the client is registered.
+func (c *Client) Registered() (n int) {
+	for _, u := range c.ups {
+		u.mu.Lock()
+		if u.isUp {
+			n++
+		}
+		u.mu.Unlock()
+	}
+	return n
+}
+
+// present returns the broker, of several one that is there.
+func (c *Client) present(ctx context.Context) (*uplink, error) {
+	if c.fleet == nil {
+		return c.up, nil
+	}
+	if err := c.fleet.ready(ctx); err != nil {
+		return nil, err
+	}
+	if u, err := c.fleet.any(); u != nil || err != nil {
+		return u, err
+	}
+	return c.up, nil
 }

@@ -19,6 +19,13 @@ func (s *clientSide) greet() {
 
 func (s *clientSide) usable(w wire.WelcomeInfo) {
 	u := (*uplink)(s)
+	if u.fleet != nil {
+		if other := u.fleet.twin(u, w.Incarnation); other != nil {
+			u.link.registrar.refuse(&Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: "the brokers at " + other.cfg.Broker + " and " + u.cfg.Broker + " are one and the same: name it once"})
+			return
+		}
+		defer u.fleet.came(u)
+	}
 	defer func() { u.takeUpAll(w.Incarnation, u.link.ep.Broker()) }()
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -42,6 +49,9 @@ func (s *clientSide) lost(reason string) {
 		u.up = make(chan struct{})
 	}
 	u.mu.Unlock()
+	if u.fleet != nil {
+		u.fleet.left(u)
+	}
 	u.failAll(u.gone(Unknown), true)
 }
 
@@ -78,6 +88,9 @@ func (u *uplink) failAll(e *Error, keep bool) {
 // message takes everything but the registration.
 func (s *clientSide) message(m *wire.Message) {
 	u := (*uplink)(s)
+	if u.fleet != nil {
+		u.fleet.heard(u)
+	}
 	switch m.Header.Type {
 	case wire.Reply, wire.Error:
 		u.answered(m)

@@ -36,8 +36,9 @@ type pending struct {
 	progress func(Progress)
 	out      *outflow // its body, where that is sent in parts
 	settled  atomic.Bool
-	doomed   *Error      // the refusal of an earlier call, because of which this one will be refused, too; the hit's
-	got      chan answer // one place: settling never blocks
+	doomed   *Error       // the refusal of an earlier call, because of which this one will be refused, too; the hit's
+	got      chan answer  // one place: settling never blocks
+	done     func(answer) // takes the answer in place of got; nil: got does. It must not block
 }
 
 func newPending(progress func(Progress)) *pending {
@@ -53,7 +54,11 @@ func (u *uplink) settle(p *pending, a answer) bool {
 	if p.out != nil && a.in == nil {
 		p.out.stop(errOver)
 	}
-	p.got <- a
+	if p.done != nil {
+		p.done(a)
+	} else {
+		p.got <- a
+	}
 	return true
 }
 

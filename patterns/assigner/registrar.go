@@ -105,10 +105,15 @@ func (r *registrar) act(a machine.Action) {
 	case machine.Reopen:
 		r.link.ep.Reopen("said", "the broker said BYE")
 	case machine.Fail:
-		r.link.fail.Do(func() {
-			r.link.err = &Error{Status: r.machine.Status, Outcome: NeverStarted, Text: r.machine.Reason}
-			close(r.link.failed)
-			r.side.failed(r.machine.Status, r.machine.Reason)
-		})
+		r.refuse(&Error{Status: r.machine.Status, Outcome: NeverStarted, Text: r.machine.Reason})
 	}
+}
+
+// refuse ends the registration for ever; the first reason stays.
+func (r *registrar) refuse(e *Error) {
+	r.link.fail.Do(func() {
+		r.link.err = e
+		close(r.link.failed)
+		r.side.failed(e.Status, e.Text)
+	})
 }

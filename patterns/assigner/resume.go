@@ -62,6 +62,11 @@ func (c *Client) Resume(ctx context.Context, text string) (*Hit, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, u := range c.ups {
+		if u.cfg.Broker == t.Broker {
+			return u.resume(ctx, t)
+		}
+	}
 	return c.up.resume(ctx, t)
 }
 

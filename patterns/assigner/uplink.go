@@ -14,8 +14,10 @@ import (
 
 // uplink is a client's registration at one broker, and all that is under way there. It is safe for use by many goroutines.
 type uplink struct {
-	cfg      ClientConfig // Broker is this one's
-	link     *link
+	cfg   ClientConfig // Broker is this one's
+	link  *link
+	fleet *fleet // of a client with several brokers, else nil
+	signs
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
 	maxBody  atomic.Int64  // the broker's

@@ -48,7 +48,13 @@ func (h *Hit) IsAlive(ctx context.Context) (Vitals, error) {
 
 // IsAlive tells whether the client's broker answers. The error is an *Error: ErrBrokerGone where it is not reached before ctx ends, or the connection is lost
 // meanwhile, and ErrExpired where it stands but does not answer.
-func (c *Client) IsAlive(ctx context.Context) (Vitals, error) { return c.up.probe(ctx, 0, 0) }
+func (c *Client) IsAlive(ctx context.Context) (Vitals, error) {
+	u, err := c.present(ctx)
+	if err != nil {
+		return Vitals{}, err
+	}
+	return u.probe(ctx, 0, 0)
+}
 
 // probe asks the broker with PROBE.
 func (u *uplink) probe(ctx context.Context, hit uint64, epoch uint32) (Vitals, error) {
