@@ -149,6 +149,8 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	switch e.Kind {
 	case machine.Send:
 		a.house.send(e)
+	case machine.Forward: // what was kept for a client; its loss tells what does not reach it
+		_ = a.house.ports.Outbox.Forward(e.To, e.Header, e.Msg)
 	case machine.Count:
 		a.house.count(e.Status)
 	case machine.Spawn:

@@ -71,6 +71,8 @@ func (a *hitActor) rare(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *machine.Lost:
 		a.run(ctx, a.hit.Lose(a.house.now(), m, a.house.take()))
+	case *machine.LeaseOver:
+		a.run(ctx, a.hit.Judge(a.house.now(), a.house.take()))
 	case *machine.Kill:
 		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
 	case *actor.Stopping:
@@ -120,7 +122,7 @@ func (a *hitActor) run(ctx actor.Context, fx []machine.Effect) {
 
 // undelivered tells the machine that a call did not reach the worker. What does not reach the client is told by the loss of its connection.
 func (a *hitActor) undelivered(e *machine.Effect, err error, fx []machine.Effect) []machine.Effect {
-	if e.To != a.hit.Worker || (e.Header.Type != wire.Call && e.Header.Type != wire.Begin) {
+	if e.To != a.hit.Worker || (e.Header.Type != wire.Call && e.Header.Type != wire.Begin && e.Header.Type != wire.Part) {
 		return fx
 	}
 	u := machine.Undelivered{Msg: e.Msg, Status: wire.WorkerGone, Cause: err}

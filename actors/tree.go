@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"time"
@@ -104,5 +105,6 @@ func (h *House) rejected(_ *actor.PID, message any, _ error) {
 type ports struct{ h *House }
 
 func (p ports) Reserve() uint64                          { return p.h.ports.Directory.Reserve() }
+func (p ports) Key() (k machine.Key)                     { _, _ = rand.Read(k[:]); return k }
 func (p ports) Free(handle uint64)                       { p.h.ports.Directory.Free(handle) }
 func (p ports) Window(peer wire.Peer, asked int64) int64 { return p.h.ports.Peers.Window(peer, asked) }

@@ -1,6 +1,6 @@
 // Package bridge joins ZeroMQ to actors: it maps ZeroMQ identities and the handles of hits to actor PIDs.
 //
-// A Loop is one goroutine, locked to its thread, that owns all sockets of a broker, a worker or a client. It receives in
+// A Loop is one goroutine that owns all sockets of a broker, a worker or a client. It receives in
 // batches, delivers decoded messages to PIDs, runs the actors that live on its dispatcher inline, and sends what they
 // wrote to the outbox in one batch. Nothing else ever touches a socket.
 //

@@ -103,7 +103,6 @@ func allNonsense(maxBody int) []nonsense {
 		{"version", wire.BadVersion, []string{"version 2", "matching client"}, frames{header(func(b []byte) { b[2] = 2 }), []byte("x")}},
 		{"type", wire.BadType, []string{"type 200"}, frames{header(func(b []byte) { b[3] = 200 }), []byte("x")}},
 		{"type of another endpoint", wire.BadType, []string{"BEGIN", "endpoints of their own"}, frames{header(func(b []byte) { b[3] = 49 }), []byte("x"), []byte("y")}},
-		{"reserved flag", wire.BadFlag, []string{"CALL", "0x0004", "reserved"}, frames{header(func(b []byte) { b[5] = 0x04 }), []byte("x"), []byte("y")}},
 		{"flag", wire.BadFlag, []string{"CALL", "0x0080"}, frames{header(func(b []byte) { b[5] = 0x80 }), []byte("x")}},
 		{"part", wire.BadFrame, []string{"part 1"}, frames{header(func(b []byte) { b[27] = 1 }), []byte("x")}},
 		{"frames missing", wire.BadFrame, []string{"0 frames", "at least 1"}, many(0)},

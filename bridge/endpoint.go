@@ -31,6 +31,10 @@ type EndpointConfig struct {
 	HangUp bool
 	// Curve encrypts the endpoint's connections, and lets known keys in only; nil: plain. A message of nobody is refused then.
 	Curve *zmqsock.Curve
+	// Direct makes a ROUTER one of a worker: each peer speaks for the hits that are bound to it (BindHit), and Guest is the way to it from any goroutine.
+	Direct bool
+	// Once gives a DEALER up when its connection is lost, in place of making a fresh one: its keeper hears of the loss, and the endpoint is shut.
+	Once bool
 }
 
 // Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender, which are safe for use from any.
@@ -55,9 +59,14 @@ type Endpoint struct {
 	leavers   []*peer
 	events    []zmqsock.Event
 
+	// ROUTER with Direct only.
+	posts *posts
+	hits  map[uint64]direct
+
 	// DEALER only.
 	sender  *Sender
 	refusal atomic.Pointer[Refusal]
+	shut    bool // for good; its number is free
 	line    line
 }
 
@@ -81,12 +90,15 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 	if l.closed {
 		return nil, errors.New("bridge: the loop has ended: make a new one")
 	}
-	if len(l.eps) == 200 {
-		return nil, errors.New("bridge: a loop has at most 200 endpoints: bind several addresses to one instead")
-	}
 	ep := &Endpoint{
-		loop: l, number: len(l.eps) + 1, cfg: cfg, keeper: cfg.Keeper,
+		loop: l, cfg: cfg, keeper: cfg.Keeper,
 		byID: make(map[string]*peer), byFD: make(map[int]*peer), open: make(map[int]bool),
+	}
+	if !l.place(ep) {
+		return nil, fmt.Errorf("bridge: a loop has at most %d endpoints: bind several addresses to one, or use another client for more direct hits", maxEndpoints)
+	}
+	if cfg.Direct {
+		ep.posts = newPosts(ep)
 	}
 	for _, t := range cfg.Accept {
 		ep.accept[t] = true
@@ -97,7 +109,7 @@ func (l *Loop) Open(cfg EndpointConfig) (*Endpoint, error) {
 	if cfg.Connect != "" {
 		ep.greet()
 	}
-	l.eps = append(l.eps, ep)
+	l.keep(ep)
 	l.repoll()
 	return ep, nil
 }

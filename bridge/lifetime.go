@@ -75,8 +75,16 @@ func (l *Loop) end() {
 	l.closePosted()
 	l.settle()
 	for _, ep := range l.eps {
+		for _, p := range ep.peers {
+			if p != nil {
+				p.wait.drop()
+			}
+		}
 		if ep.sender != nil {
 			ep.sender.close()
+		}
+		if ep.posts != nil {
+			ep.posts.free()
 		}
 		if ep.sock != nil {
 			_ = ep.sock.Close()

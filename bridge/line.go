@@ -54,6 +54,10 @@ func (ep *Endpoint) Reopen(detector, detail string) {
 	if ep.sender == nil || ep.loop.closed {
 		return
 	}
+	if ep.cfg.Once {
+		ep.expire(detector, detail)
+		return
+	}
 	ep.sender.detach()
 	if ep.sock != nil {
 		_ = ep.sock.Close()

@@ -31,7 +31,7 @@ func (o *Outbox) Send(to wire.Peer, h wire.Header, body ...[]byte) error {
 	for _, b := range body {
 		size += len(b)
 	}
-	if !p.wait.empty() || !p.window.fits(size) {
+	if p.wait.blocks(&h) || !p.window.fits(size) {
 		return o.queue(p, wire.NewMessage(h, body...).Copy())
 	}
 	p.window.sent += uint64(size)
@@ -51,10 +51,8 @@ func (o *Outbox) Forward(to wire.Peer, h wire.Header, m *wire.Message) error {
 	if p.ep.sender != nil {
 		return p.ep.sender.SendOn(to, &h, m.Body...)
 	}
-	if !p.wait.empty() || !p.window.fits(m.Size) {
-		c := m.Copy()
-		c.Header = h
-		return o.queue(p, c)
+	if p.wait.blocks(&h) || !p.window.fits(m.Size) {
+		return o.postpone(p, &h, m)
 	}
 	p.window.sent += uint64(m.Size)
 	o.put(p, &h, m)
@@ -65,6 +63,10 @@ func (o *Outbox) put(p *peer, h *wire.Header, m *wire.Message) {
 	o.add(p, h)
 	a, ok := m.Lease.(*arena)
 	if !ok {
+		if box, moved := m.Lease.(*parcel); moved {
+			o.putParcel(box)
+			return
+		}
 		for _, b := range m.Body {
 			o.out.Append(b)
 		}
@@ -97,11 +99,29 @@ func (o *Outbox) toStranger(ep *Endpoint, id []byte, h wire.Header, text string)
 	o.to = append(o.to, 0)
 }
 
+// postpone keeps a received message under another header until the peer's window has room. A PART is moved, everything else copied.
+func (o *Outbox) postpone(p *peer, h *wire.Header, m *wire.Message) error {
+	if h.Type != wire.Part {
+		c := m.Copy()
+		c.Header = *h
+		return o.queue(p, c)
+	}
+	if q := p.wait.queues[h.Hit]; q != nil && q.parts+m.Size > int(p.window.size) && q.parts > 0 {
+		o.overflow(p) // a receiver allows at most a window of what it has not taken
+		return wire.ErrPeerSlow
+	}
+	d := Detach(m)
+	d.Header = *h
+	p.wait.push(d)
+	o.loop.stats.Waiting.Add(1)
+	return nil
+}
+
 // queue keeps a message, which owns its bytes, until the peer's window has room. Small control messages always find a place: without
 // END a slot would stay taken for ever.
 func (o *Outbox) queue(p *peer, m *wire.Message) error {
 	control := m.Size <= wire.HeaderSize
-	if limit := int(p.window.size); p.wait.bytes+m.Size > limit && (!control || p.wait.bytes > 2*limit) && !p.wait.empty() {
+	if limit := int(p.window.size); p.wait.bytes+m.Size > limit && (!control || p.wait.bytes > 2*limit) && p.wait.bytes > 0 {
 		o.overflow(p)
 		return wire.ErrPeerSlow
 	}

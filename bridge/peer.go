@@ -23,6 +23,7 @@ type peer struct {
 	end     *departure   // its connection is lost, its last words perhaps not read yet
 	window  window
 	wait    waiting
+	guest   *Guest // at a direct ROUTER, once it may be written to
 }
 
 // A Peer is endpoint << 56 | generation << 24 | index.
@@ -87,6 +88,9 @@ func (ep *Endpoint) forget(p *peer) {
 	i := int(p.ref & (maxHits - 1))
 	if ep.peers[i] != p {
 		return
+	}
+	if p.guest != nil {
+		ep.posts.dismiss(p.guest)
 	}
 	ep.peers[i] = nil
 	ep.freePeers = append(ep.freePeers, i)

@@ -116,10 +116,6 @@ func (ep *Endpoint) decode(m *wire.Message, header []byte, body [][]byte, meta z
 	if !ep.accept[m.Header.Type] {
 		return &wire.BadMessage{Status: wire.BadType, Text: fmt.Sprintf("%v is not for this endpoint: clients and workers have endpoints of their own", m.Header.Type)}
 	}
-	if reserved := m.Header.Flags & wire.Reserved; reserved != 0 {
-		return &wire.BadMessage{Status: wire.BadFlag, Text: fmt.Sprintf(
-			"%v with flags 0x%04x: bits 0x%04x are reserved (docs/protocol/draft.md) and must be zero", m.Header.Type, uint16(m.Header.Flags), uint16(reserved))}
-	}
 	if limit := ep.loop.cfg.MaxBody; m.Size-wire.HeaderSize > limit {
 		return &wire.BadMessage{Status: wire.TooLarge, Text: fmt.Sprintf(
 			"%v with %d bytes of body: the limit is %d bytes (the broker's --max-body): send less", m.Header.Type, m.Size-wire.HeaderSize, limit)}
@@ -136,7 +132,9 @@ type kind struct {
 
 var kinds = [256]kind{
 	wire.Call: {hit: true, slot: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
-	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true},
+	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true}, wire.Tally: {hit: true},
+	wire.Ack: {hit: true}, wire.Probe: {hit: true},
+	wire.Part:   {hit: true},
 	wire.End:    {slot: true},
 	wire.Credit: {door: (*Endpoint).credit}, wire.Ping: {door: (*Endpoint).pong}, wire.Welcome: {door: (*Endpoint).welcome},
 }
@@ -148,6 +146,10 @@ func (ep *Endpoint) deliver(p *peer, m *wire.Message, hit bool) {
 		if ep.sender != nil {
 			if pid := ep.sender.hits[m.Header.Hit]; pid != nil {
 				root.Send(pid, m.Copy())
+				return
+			}
+		} else if ep.posts != nil {
+			if ep.toHit(p, m) {
 				return
 			}
 		} else if ep.loop.dir.send(m.Header.Hit, m) {
@@ -233,10 +235,17 @@ func (ep *Endpoint) refuse(id []byte, m *wire.Message, err error) {
 	l.out.toStranger(ep, id, h, bad.Text)
 }
 
-// credit takes a peer's acknowledgement and sends what waited for it.
+// credit takes a peer's acknowledgement and sends what waited for it. With a hit it is about a body in parts, and for those who speak there.
 func (ep *Endpoint) credit(p *peer, m *wire.Message) {
+	if m.Header.Hit != 0 {
+		ep.deliver(p, m, ep.sender == nil)
+		return
+	}
 	if p.window.credit(m.Header.Arg) {
 		ep.loop.out.drain(p)
+	}
+	if p.guest != nil {
+		p.guest.credit(m.Header.Arg)
 	}
 }
 
@@ -245,6 +254,10 @@ func (ep *Endpoint) pong(p *peer, m *wire.Message) {
 	h := wire.Header{Type: wire.Pong, Arg: m.Header.Arg}
 	if ep.sender != nil {
 		_ = ep.sender.Send(&h)
+		return
+	}
+	if p.guest != nil {
+		_ = p.guest.Send(&h) // behind all answers so far
 		return
 	}
 	_ = ep.loop.out.Send(p.ref, h)

@@ -76,6 +76,26 @@ func (s *Sender) SendOn(peer wire.Peer, h *wire.Header, body ...[]byte) error {
 	return nil
 }
 
+// SendBlock is SendOn with the first n bytes of a block as its body, which are not copied. The block is the sender's from here on, also when the
+// message is not sent.
+func (s *Sender) SendBlock(peer wire.Peer, h *wire.Header, b *zmqsock.Block, n int) error {
+	s.mu.Lock()
+	if s.sock == nil || (peer != 0 && peer != s.peer) {
+		s.mu.Unlock()
+		b.Free()
+		return wire.ErrNoPeer
+	}
+	first := s.out.Len() == 0
+	h.Put(s.out.Header(s.out.Add(s.sock, nil, true)))
+	s.out.AppendBlock(b, n)
+	s.sent, s.sentAny = true, true
+	s.mu.Unlock()
+	if first {
+		s.ep.loop.q.rouse()
+	}
+	return nil
+}
+
 func (s *Sender) pending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -89,6 +89,8 @@ func (g *guarded) says(fx []machine.Effect, want wire.Type) string {
 const readyUpper = `{"name":"w","services":["upper"],"slots":1}`
 
 func TestRightsByKey(t *testing.T) {
+	quote(t, "A key has rights: client of services (HELLO, OPEN), worker for services (READY), admin (HELLO, ADMIN).")
+	quote(t, "Peers over ipc paths and inproc have no key, and are not judged.")
 	g := newGuarded(t)
 	hello, ready, admin := wire.Header{Type: wire.Hello}, wire.Header{Type: wire.Ready}, wire.Header{Type: wire.Admin, Arg: 5}
 	open := wire.Header{Type: wire.Open, Flags: wire.Ref, Hit: 1}
@@ -120,6 +122,7 @@ func TestRightsByKey(t *testing.T) {
 }
 
 func TestRevocationCutsPeers(t *testing.T) {
+	quote(t, "the broker sends ERROR `refused` (hit 0, with a why-record of verdict REVOKED), then ends the connection.")
 	g := newGuarded(t)
 	for peer := wire.Peer(1); peer <= 5; peer += 2 { // ann, root, and one of this machine
 		g.says(g.say(peer, wire.Header{Type: wire.Hello}, "{}"), wire.Welcome)

@@ -35,7 +35,10 @@ type HitRow struct {
 	Waiting uint32 `json:"calls_under_way"`
 	AgeMS   int64  `json:"age_ms"`
 	Client  string `json:"client,omitempty"`
-	Key     string `json:"key,omitempty"` // the name of the client's key
+	Key     string `json:"key,omitempty"`            // the name of the client's key
+	Route   string `json:"route"`                    // routed or direct
+	KiB     uint32 `json:"kib,omitempty"`            // of bodies on the direct way, as its worker has told
+	LeftMS  int64  `json:"adrift_left_ms,omitempty"` // how long a hit that is adrift is kept
 }
 
 // WorkerRow is one worker in a listing.
@@ -48,6 +51,7 @@ type WorkerRow struct {
 	Threads  string   `json:"threads"`
 	Services []string `json:"services"`
 	Slots    int      `json:"slots"`
+	Max      int      `json:"slots_max"` // how many slots there can be
 	Used     int      `json:"used"`
 	Served   uint64   `json:"hits_served"`
 	AgeMS    int64    `json:"age_ms"`
@@ -59,6 +63,7 @@ type ServiceRow struct {
 	Name    string `json:"service"`
 	Workers int    `json:"workers"`
 	Slots   int    `json:"slots"`
+	Max     int    `json:"slots_max"`
 	Used    int    `json:"used"`
 	Waiting int    `json:"waiting"`
 }
@@ -129,18 +134,29 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{},
 	}
 	rows := make(map[*service]*ServiceRow)
+	byName := make(map[string]*ServiceRow)
 	for _, s := range b.services {
-		rows[s] = &ServiceRow{Name: s.name, Waiting: s.queue.n}
+		if byName[s.name] == nil {
+			byName[s.name] = &ServiceRow{Name: s.name}
+		}
+		byName[s.name].Waiting += s.queue.n
+		if s.key == s.name {
+			rows[s] = byName[s.name]
+		}
 	}
 	for _, w := range b.workers {
 		for _, s := range w.services {
 			row := rows[s]
+			if row == nil {
+				continue // the direct way of a service that is counted already
+			}
 			row.Workers++
 			row.Slots += w.Load.Slots
+			row.Max += w.Load.Max
 			row.Used += w.Load.Used
 		}
 	}
-	for _, row := range rows {
+	for _, row := range byName {
 		r.Services = append(r.Services, *row)
 	}
 	if b.cfg.Book != nil {
@@ -177,9 +193,16 @@ func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
 
 func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 	row := HitRow{
-		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.State.String(), Worker: h.names.Worker,
+		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.stateWord(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
 		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name, Key: b.keyName(h.client.peer),
+		Route: "routed",
+	}
+	if h.direct != nil {
+		row.Route, row.KiB = "direct", h.direct.kib
+	}
+	if k := h.keep; k != nil && k.index >= 0 {
+		row.Client, row.LeftMS = k.holder, max((k.until-now).Milliseconds(), 1)
 	}
 	if b.cfg.ActorName != nil {
 		row.Actor = b.cfg.ActorName(h.Handle)
@@ -192,7 +215,7 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	for _, w := range b.workers {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
 		})
 	}
 	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })

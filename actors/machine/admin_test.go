@@ -64,9 +64,9 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, machine.StatusReport{
 		Broker: "broker", Incarnation: "00c0ffee00c0ffee", UpMS: 60_000, Clients: 1, Workers: 2, Hits: 2,
 		Services: []machine.ServiceRow{
-			{Name: "also", Workers: 1, Slots: 3, Used: 1},
-			{Name: "echo", Workers: 1, Slots: 2, Used: 2, Waiting: 1},
-			{Name: "zip", Workers: 1, Slots: 3, Used: 1},
+			{Name: "also", Workers: 1, Slots: 3, Max: 3, Used: 1},
+			{Name: "echo", Workers: 1, Slots: 2, Max: 2, Used: 2, Waiting: 1},
+			{Name: "zip", Workers: 1, Slots: 3, Max: 3, Used: 1},
 		}, Totals: machine.Totals{Opened: 2, Queued: 1}, Counters: map[string]uint64{"messages": 9},
 	}, got)
 }
@@ -99,7 +99,7 @@ func TestHitListInPages(t *testing.T) {
 	handle := fmt.Sprintf("%x", all[1].handle)
 	require.Equal(t, machine.HitRow{
 		Hit: handle, Actor: "hits/" + handle, Service: "echo", State: "open", Worker: "w", Host: "here", PID: 4711, Thread: 4712,
-		Calls: 2, Waiting: 1, AgeMS: 1000, Client: "somebody",
+		Calls: 2, Waiting: 1, AgeMS: 1000, Client: "somebody", Route: "routed",
 	}, first.Hits[1])
 	c.admin(fmt.Sprintf(`{"cmd":"hit.list","after":%q}`, handle), &rest)
 	require.False(t, rest.More)
@@ -129,8 +129,8 @@ func TestWorkerList(t *testing.T) {
 	var got struct{ Workers []machine.WorkerRow }
 	c.admin(`{"cmd":"worker.list"}`, &got)
 	require.Equal(t, []machine.WorkerRow{
-		{Name: "a", State: "serving", Lang: "go", Threads: "pinned", Services: []string{"x"}, Slots: 3, Used: 2},
-		{Name: "b", State: "serving", Host: "here", PID: 4711, Services: []string{"echo"}, Slots: 2},
+		{Name: "a", State: "serving", Lang: "go", Threads: "pinned", Services: []string{"x"}, Slots: 3, Max: 3, Used: 2},
+		{Name: "b", State: "serving", Host: "here", PID: 4711, Services: []string{"echo"}, Slots: 2, Max: 2},
 	}, got.Workers)
 }
 

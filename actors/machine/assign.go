@@ -21,9 +21,10 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	case b.draining:
 		return refuse(fx, m, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later")
 	}
-	name, err := "", error(nil)
-	if options := m.Frame(1); len(options) > 0 {
-		if name, err = label(options); err != nil {
+	var o options
+	if len(m.Frame(1)) > 0 {
+		var err error
+		if o, err = optionsOf(m); err != nil {
 			return refuse(fx, m, wire.BadFrame, "%v", err)
 		}
 	}
@@ -31,13 +32,22 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
 	s := b.services[string(m.Frame(0))]
+	if m.Header.Flags.Has(wire.Direct) {
+		if err := checkDirect(m.Header.Flags); err != nil {
+			return refuse(fx, m, wire.BadFlag, "%v", err)
+		}
+		s = b.services[wayKey(m.Frame(0), true)]
+	}
 	if s == nil || !s.offered {
 		return b.openUnknown(now, c, m, fx)
 	}
 	if s.queue.n == 0 {
-		if e, ok := s.workers.Choose(); ok {
-			return b.assign(now, s, e.Worker, c, m, name, m.Header.Arg, fx)
+		if w, ok := b.slotFor(s); ok {
+			return b.assign(now, s, w, c, m, o, m.Header.Arg, fx)
 		}
+	}
+	if m.Header.Flags.Has(wire.Now) {
+		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy, and the OPEN says now: open at another broker, or leave it out and wait", b.slots(s), s.name)
 	}
 	return b.enqueue(now, s, c, m, now+b.cfg.MaxWait, fx)
 }
@@ -48,17 +58,22 @@ func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx [
 	if err := wire.CheckService(name); err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
-	if now >= b.cfg.Grace {
+	isDirect := m.Header.Flags.Has(wire.Direct)
+	late := now >= b.cfg.Grace || m.Header.Flags.Has(wire.Now)
+	if late && isDirect {
+		return refuse(fx, m, wire.UnknownService, "%s", b.noDirect(name))
+	}
+	if late {
 		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
 	}
-	return b.enqueue(now, b.service(string(name)), c, m, b.cfg.Grace, fx)
+	return b.enqueue(now, b.service(wayKey(name, isDirect), string(name)), c, m, b.cfg.Grace, fx)
 }
 
 // offered lists some services in words.
 func (b *Broker) offered() string {
 	var names []string
 	for n, s := range b.services {
-		if s.offered {
+		if s.offered && n == s.name {
 			names = append(names, n)
 		}
 	}
@@ -71,11 +86,11 @@ func (b *Broker) offered() string {
 	return "offered: " + strings.Join(names, ", ")
 }
 
-func (b *Broker) service(name string) *service {
-	s := b.services[name]
+func (b *Broker) service(key, name string) *service {
+	s := b.services[key]
 	if s == nil {
-		s = &service{name: name}
-		b.services[name] = s
+		s = &service{key: key, name: name}
+		b.services[key] = s
 	}
 	return s
 }
@@ -131,12 +146,12 @@ func (b *Broker) unqueue(w *waiter) {
 // prune forgets a service that nobody has ever offered or waits for.
 func (b *Broker) prune(s *service) {
 	if !s.offered && s.queue.n == 0 {
-		delete(b.services, s.name)
+		delete(b.services, s.key)
 	}
 }
 
 // assign makes the hit. arg is what is left of its deadline in ms, 0 for none.
-func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, label string, arg uint32, fx []Effect) []Effect {
+func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *wire.Message, o options, arg uint32, fx []Effect) []Effect {
 	handle := b.ports.Reserve()
 	if handle == 0 {
 		w.fix() // it was chosen, so its turn is past
@@ -151,8 +166,13 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	}
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: label, limits: &b.limits, names: w.names[s.name], client: c, worker: w,
+		Label: o.label, limits: &b.limits, names: w.names[s.name], client: c, worker: w, changes: w.changes,
 	}
+	if m.Header.Flags.Has(wire.Direct) {
+		token := b.cfg.Token()
+		h.direct = &direct{token: token[:]}
+	}
+	b.keepFor(h, o)
 	b.byHandle[handle] = h
 	b.all.add(h)
 	c.hits.add(h)
@@ -167,6 +187,7 @@ func (b *Broker) slotFree(now time.Duration, w *Worker, fx []Effect) []Effect {
 	if w.deaf {
 		w.deaf, w.Load.Closed = false, false
 	}
+	w.resize()
 	w.fix()
 	return b.serve(now, w, fx)
 }
@@ -178,12 +199,13 @@ func (b *Broker) deaf(now time.Duration, w *Worker, s wire.Status, fx []Effect) 
 	if s == wire.WorkerGone || w.hits.n > 0 {
 		w.deaf, w.Load.Closed = s != wire.WorkerGone, true
 	}
+	w.resize()
 	w.fix()
 	return b.serve(now, w, fx)
 }
 
 func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
-	for w.Load.Free() > 0 {
+	for w.Load.Free() > 0 || w.Load.Room() > 0 {
 		var next *waiter
 		for _, s := range w.services {
 			if x := s.queue.peek(); x != nil && (next == nil || x.order < next.order) {
@@ -193,33 +215,49 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 		if next == nil {
 			return fx
 		}
-		e, _ := next.service.workers.Choose() // w has a free slot, if nobody is less busy
+		to, _ := b.slotFor(next.service) // w has a free slot or makes one, if nobody is less busy
 		b.unqueue(next)
-		fx = b.assignWaiter(now, next, e.Worker, fx)
+		fx = b.assignWaiter(now, next, to, fx)
 	}
 	return fx
 }
 
 func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Effect) []Effect {
-	name, _ := label(w.msg.Frame(1)) // judged on arrival
+	o, _ := optionsOf(w.msg) // judged on arrival
 	arg := w.msg.Header.Arg
 	if arg > 0 {
 		waited := uint32(min((now - w.since).Milliseconds(), math.MaxUint32))
 		arg = max(arg, waited+1) - waited
 	}
-	return b.assign(now, w.service, to, w.client, w.msg, name, arg, fx)
+	return b.assign(now, w.service, to, w.client, w.msg, o, arg, fx)
 }
 
 // Deadline says when Tick wants to be called, 0 for never.
 func (b *Broker) Deadline() time.Duration {
-	if len(b.waiting) == 0 {
-		return 0
+	at := b.nextVerdict()
+	if len(b.waiting) > 0 {
+		at = sooner(at, b.waiting[0].deadline)
 	}
-	return b.waiting[0].deadline
+	if len(b.adrift) > 0 {
+		at = sooner(at, b.adrift[0].keep.until)
+	}
+	return at
 }
 
-// Tick refuses what has waited too long.
+// sooner returns the earlier of two times, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+// Tick refuses what has waited too long, gives the verdicts that are due, and gives up what nobody has taken up again.
 func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
+	if len(b.verdicts) > 0 {
+		fx = b.judge(now, fx)
+	}
+	fx = b.giveUp(now, fx)
 	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
 		w := b.waiting[0]
 		b.unqueue(w)
@@ -229,7 +267,11 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		if w.service.workers.Len() == 0 {
 			text = fmt.Sprintf("no worker offers the service %q any more, %d more hits wait: start one (`troupe worker list` shows who is there)", w.service.name, w.service.queue.n)
 		}
-		if !w.service.offered {
+		switch {
+		case w.service.offered:
+		case w.msg.Header.Flags.Has(wire.Direct):
+			s, text = wire.UnknownService, b.noDirect([]byte(w.service.name))
+		default:
 			s, text = wire.UnknownService, fmt.Sprintf("no worker has offered the service %q (%s): start one, or correct the name", w.service.name, b.offered())
 		}
 		fx = b.failOpen(w.msg, s, text, fx)

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,10 +19,15 @@ type BrokerConfig struct {
 	MaxQueue    int                      // OPENs that may wait per service
 	MaxWait     time.Duration            // how long one may wait that names no deadline, or a longer one
 	MaxCalls    uint32                   // calls under way per hit
+	MaxResume   time.Duration            // how long a hit is kept without its client, at most; 0: not at all
+	MaxKept     int                      // bytes of answers kept per hit that were not acknowledged
+	Silence     time.Duration            // a silence of a connection longer than this is noticed; told in VITALS
 	Grace       time.Duration            // how long after its start the broker lets OPENs of services wait that nobody has offered yet
 	Ask         time.Duration            // how long a worker may take to answer when its name is claimed
 	Admin       bool                     // ADMIN is allowed
 	Epoch       uint32                   // first assignment epoch, random
+	Lease       time.Duration            // how long a worker may serve direct hits without hearing from the broker
+	Token       func() [TokenSize]byte   // makes tokens of direct hits; nil: there are none
 	ActorName   ActorName                // for listings; nil: none
 	Counters    func() map[string]uint64 // for status; nil: none
 	Book        *access.Book             // who may what, by key; nil: everybody may everything (ADMIN: as Admin says)
@@ -36,6 +42,8 @@ type Ports interface {
 	Free(handle uint64)
 	// Window grants a peer the window it asks for, in bytes.
 	Window(peer wire.Peer, asked int64) int64
+	// Key returns a fresh random session key.
+	Key() Key
 }
 
 // Broker is the machine that knows services, workers, clients and hits, and gives hits to workers. It never sees a call.
@@ -50,6 +58,10 @@ type Broker struct {
 	byHandle map[uint64]*Hit
 	all      hits
 	waiting  deadlines
+	verdicts []verdict
+	adrift   drifters        // hits without a client, and graves
+	graves   map[uint64]*Hit // hits that have ended, of which the client may still have to be told
+	nobody   client          // has the hits that are adrift
 	arrivals uint64
 	epoch    uint32
 	unnamed  int
@@ -67,9 +79,16 @@ type Totals struct {
 	Expired uint64 `json:"opens_expired"`
 	Crashed uint64 `json:"hits_crashed"`
 	Lost    uint64 `json:"workers_lost"`
+
+	Resumed   uint64 `json:"hits_resumed"`
+	Abandoned uint64 `json:"hits_abandoned"` // nobody took them up in time
+	Grown     uint64 `json:"slots_grown"`    // made because a hit found none free
+	Retired   uint64 `json:"slots_retired"`  // given up by their workers, or to hits of other brokers
+	Taken     uint64 `json:"slots_taken"`    // hits that came too late for their slot
 }
 
 type service struct {
+	key     string // wayKey
 	name    string
 	workers schedule.LeastBusy[*Worker]
 	queue   queue
@@ -79,17 +98,19 @@ type service struct {
 // NewBroker returns a broker that knows nobody.
 func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 	return &Broker{
-		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls}, epoch: cfg.Epoch, services: make(map[string]*service),
+		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker),
-		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll},
+		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}},
 	}
 }
 
 var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []Effect{
 	wire.Hello: (*Broker).hello, wire.Open: (*Broker).open, wire.Ready: (*Broker).ready, wire.Bye: (*Broker).bye, wire.Admin: (*Broker).admin,
-	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over,
+	wire.Resume: (*Broker).resume, wire.Detach: (*Broker).detach, wire.Ack: (*Broker).lateAck, wire.Probe: (*Broker).probe,
+	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over, wire.Part: (*Broker).over, wire.Credit: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
+	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.
@@ -133,20 +154,25 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 	if b.byHandle[h.Handle] != h {
 		return fx
 	}
-	b.forget(h, s)
-	if h.undelivered {
-		return b.deaf(now, h.worker, s, fx)
+	w := h.worker
+	b.forget(now, h, s)
+	if s == wire.SlotTaken {
+		b.slotTaken(h)
 	}
-	return b.slotFree(now, h.worker, fx)
+	if h.undelivered {
+		return b.deaf(now, w, s, fx)
+	}
+	return b.slotFree(now, w, fx)
 }
 
 // forget takes a hit out of all lists and frees its handle.
-func (b *Broker) forget(h *Hit, s wire.Status) {
+func (b *Broker) forget(now time.Duration, h *Hit, s wire.Status) {
 	delete(b.byHandle, h.Handle)
 	b.ports.Free(h.Handle)
 	b.all.remove(h)
 	h.client.hits.remove(h)
 	h.worker.hits.remove(h)
+	b.bury(now, h)
 	b.totals.Ended++
 	if s != wire.OK {
 		b.totals.Failed++
@@ -163,7 +189,7 @@ func (b *Broker) Crashed(now time.Duration, handle uint64, what string, fx []Eff
 	b.totals.Crashed++
 	fx = h.crash(now, what, fx)
 	if b.workers[h.Worker] != h.worker {
-		b.forget(h, wire.Internal)
+		b.forget(now, h, wire.Internal)
 		return fx
 	}
 	h.orphan = true
@@ -196,11 +222,22 @@ func (b *Broker) Farewell(fx []Effect) []Effect {
 	return fx
 }
 
-// label reads the one option that is the broker's.
-func label(options []byte) (string, error) {
-	o, err := wire.ParseOptions(options)
-	if err == nil && len(o.Label) > wire.MaxName {
-		return "", fmt.Errorf("OPEN: label has %d bytes: at most %d are possible", len(o.Label), wire.MaxName)
+// optionsOf reads the options that are the broker's.
+func optionsOf(m *wire.Message) (options, error) {
+	o, err := wire.ParseOptions(m.Frame(1))
+	switch {
+	case err != nil:
+	case len(o.Label) > wire.MaxName:
+		err = fmt.Errorf("OPEN: label has %d bytes: at most %d are possible", len(o.Label), wire.MaxName)
+	case o.ResumeMS < 0 || o.ResumeMS > maxResumeMS:
+		err = fmt.Errorf("OPEN: resume_ms is %d: from 0 to %d are possible", o.ResumeMS, maxResumeMS)
+	case o.ResumeMS > 0 && m.Header.Flags.Has(wire.Last):
+		err = errors.New("OPEN: resume_ms of a one-shot, which has no handle to resume: open a hit, or leave it out")
+	case o.ResumeMS > 0 && m.Header.Flags.Has(wire.Direct):
+		err = errors.New("OPEN: resume_ms with the flag direct: a direct hit cannot be resumed, leave one of the two out")
 	}
-	return o.Label, err
+	return options{o.Label, time.Duration(o.ResumeMS) * time.Millisecond}, err
 }
+
+// maxResumeMS keeps what a client asks for far from any overflow: 24 hours.
+const maxResumeMS = 24 * 3600 * 1000

@@ -26,21 +26,26 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if err := b.mayEnter(m.From); err != nil {
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
+	if m.Header.Flags.Has(wire.Direct) || info.Token != "" {
+		return refuse(fx, m, wire.BadFlag, "HELLO with the flag direct or a token: those are for the worker's endpoint that OPENED names, say HELLO without them here")
+	}
 	c := b.clients[m.From]
 	if c == nil {
 		c = &client{peer: m.From, name: info.Name, user: b.userOf(m.From), window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
 		b.clients[m.From] = c
 	}
 	c.left = false
-	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, b.welcome(c.window, c.name)))
+	welcome := b.welcome(c.window, c.name)
+	welcome.MaxResumeMS = b.cfg.MaxResume.Milliseconds()
+	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(welcome)))
 }
 
-// welcome is the JSON frame of WELCOME.
-func (b *Broker) welcome(window int64, name string) []byte {
-	return mustJSON(wire.WelcomeInfo{
+// welcome is what WELCOME says to everybody.
+func (b *Broker) welcome(window int64, name string) wire.WelcomeInfo {
+	return wire.WelcomeInfo{
 		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, MaxBody: int64(b.cfg.MaxBody),
 		Window: window, HeartbeatMS: b.cfg.Heartbeat.Milliseconds(), Name: name,
-	})
+	}
 }
 
 // bye: a client leaves; its hits are ended.
@@ -52,20 +57,21 @@ func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		}
 		return fx
 	}
-	return b.leave(c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, fx)
+	return b.leave(now, c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, true, fx)
 }
 
 // Lose takes the loss of a client's connection.
-func (b *Broker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
+func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
 	c := b.clients[g.Peer]
 	if c == nil {
 		return fx
 	}
 	delete(b.clients, g.Peer)
-	return b.leave(c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, fx)
+	return b.leave(now, c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, false, fx)
 }
 
-func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
+// leave takes the end of a client. For good, it ends its hits; else some may be kept for it.
+func (b *Broker) leave(now time.Duration, c *client, why Why, final bool, fx []Effect) []Effect {
 	c.left = true
 	if c.waiting > 0 {
 		b.eachWaiter(func(w *waiter) {
@@ -75,7 +81,11 @@ func (b *Broker) leave(c *client, why Why, fx []Effect) []Effect {
 		})
 	}
 	c.hits.each(func(h *Hit) {
-		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Why: why}})
+		if h.keep != nil && !final {
+			fx = b.drift(now, h, why, fx)
+			return
+		}
+		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Why: why, Final: final}})
 	})
 	return fx
 }

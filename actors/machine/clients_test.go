@@ -19,7 +19,7 @@ func TestWelcomeOfAClient(t *testing.T) {
 	for range 2 {
 		var got wire.WelcomeInfo
 		require.NoError(t, json.Unmarshal(c.expect(wire.Welcome).Frame(0), &got))
-		require.Equal(t, wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 65536, HeartbeatMS: 1000, Name: "ann"}, got)
+		require.Equal(t, wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 65536, HeartbeatMS: 1000, Name: "ann", MaxResumeMS: 60000}, got)
 	}
 	require.Equal(t, 1, s.broker.Status(s.now).Clients)
 }

@@ -73,7 +73,7 @@ func unknownHit(m *wire.Message, fx []Effect) []Effect {
 		head := wire.Header{Type: wire.Closed, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit},
 			send(m.From, head, []byte("the hit is over or never was: there is nothing to close")))
-	case wire.Cancel:
+	case wire.Cancel, wire.Ack, wire.Part, wire.Credit:
 		return fx
 	case wire.Ended:
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})

@@ -50,26 +50,36 @@ func (b *Broker) nameOf(info *wire.ReadyInfo) string {
 func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, fx []Effect) []Effect {
 	w := &Worker{
 		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
-		Load: schedule.Load{Used: info.Busy, Slots: info.Slots}, names: make(map[string]*Names),
+		Load: schedule.Load{Used: info.Busy}, told: info.Slots, most: max(info.SlotsMax, info.Slots), names: make(map[string]*Names),
 	}
-	w.welcome = b.welcome(b.ports.Window(peer, info.Window), info.Name)
+	w.resize()
+	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
+	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
+	w.welcome = mustJSON(welcome)
 	b.workers[peer] = w
 	b.names[w.Name] = w
 	for _, name := range info.Services {
 		if w.names[name] != nil {
 			continue
 		}
-		s := b.service(name)
-		if !s.offered {
-			s.offered = true
-			b.prolong(s)
-		}
 		w.names[name] = &Names{Service: name, Worker: w.Name}
-		w.services = append(w.services, s)
-		w.entries = append(w.entries, s.workers.Add(w, &w.Load))
+		b.offer(w, b.service(name, name))
+		if info.Direct != "" && b.cfg.Token != nil {
+			b.offer(w, b.service(wayKey([]byte(name), true), name))
+		}
 	}
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
 	return b.serve(now, w, fx)
+}
+
+// offer makes hits of a service, on one of the ways, go to the worker.
+func (b *Broker) offer(w *Worker, s *service) {
+	if !s.offered {
+		s.offered = true
+		b.prolong(s)
+	}
+	w.services = append(w.services, s)
+	w.entries = append(w.entries, s.workers.Add(w, &w.Load))
 }
 
 // fix tells all queues the worker is in that its load has changed.
@@ -92,10 +102,12 @@ func (w *Worker) withdraw() {
 func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	switch e := event.(type) {
 	case *WorkerDown:
-		return b.down(e.Worker, e.Why, fx)
+		return b.down(now, e.Worker, e.Why, fx)
 	case *WorkerLeaves:
 		e.Worker.withdraw()
 		return fx
+	case *SlotsChanged:
+		return b.slotsChanged(now, e, fx)
 	case *SlotFreed:
 		return b.slotFree(now, e.Worker, fx)
 	case *Orphaned:
@@ -104,14 +116,14 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return refuse(fx, e.Rival, wire.NameTaken, "a living worker is named %q already (pid %d on %s): give this one another name",
 			e.Worker.Name, e.Worker.Info.PID, e.Worker.Info.Host)
 	case *Yielded:
-		fx = b.down(e.Worker, e.Why, fx)
+		fx = b.down(now, e.Worker, e.Why, fx)
 		return b.ready(now, e.Rival, fx)
 	}
 	panic(fmt.Sprintf("machine: a worker reported a %T", event))
 }
 
 // down takes the loss of a worker: its hits are told, and nobody waits for its slots.
-func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
+func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effect {
 	if b.workers[w.Peer] != w {
 		return fx
 	}
@@ -125,14 +137,7 @@ func (b *Broker) down(w *Worker, why Why, fx []Effect) []Effect {
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
 	}
-	w.hits.each(func(h *Hit) {
-		if h.orphan { // nobody will end it now
-			b.forget(h, wire.Internal)
-			return
-		}
-		fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Lost{Worker: true, Why: why}})
-	})
-	return fx
+	return b.tellLoss(now, w, why, fx)
 }
 
 // orphaned frees the slot of a hit whose actor crashed.
@@ -141,7 +146,7 @@ func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect 
 	if h == nil || h.worker != e.Worker || !h.orphan {
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})
 	}
-	b.forget(h, wire.Internal)
+	b.forget(now, h, wire.Internal)
 	return b.slotFree(now, e.Worker, fx)
 }
 
@@ -150,7 +155,7 @@ func (b *Broker) WorkerCrashed(now time.Duration, w *Worker, what string, fx []E
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	fx = b.down(w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
+	fx = b.down(now, w, Why{Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "the worker was disconnected and may register again"}, fx)
 	fx = append(fx, Effect{Kind: HangUp, To: w.Peer, Text: what})
 	if rival != nil {
 		return b.ready(now, rival, fx)
@@ -165,7 +170,7 @@ const remembered = 1024
 func (b *Broker) forgetServices(services []*service) {
 	for _, s := range services {
 		if len(b.services) > remembered && s.workers.Len() == 0 && s.queue.n == 0 {
-			delete(b.services, s.name)
+			delete(b.services, s.key)
 		}
 	}
 }

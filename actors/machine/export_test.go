@@ -7,11 +7,12 @@ type Inventory struct {
 	Clients, Workers, Names, Hits, Listed int
 	Queued, Deadlines, Places             int // OPENs in queues, in the heap of deadlines, and places kept in queues
 	Unoffered                             int // services that nobody has ever offered
+	Adrift, Graves                        int
 }
 
 // Inventory returns what the broker holds.
 func (b *Broker) Inventory() Inventory {
-	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: len(b.waiting)}
+	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: len(b.waiting), Adrift: len(b.adrift), Graves: len(b.graves)}
 	for _, s := range b.services {
 		i.Queued += s.queue.n
 		i.Places += len(s.queue.items)
@@ -35,7 +36,7 @@ func (b *Broker) Waiting(name string) []*wire.Message {
 func (b *Broker) Servable(name string) bool {
 	for _, w := range b.workers {
 		for _, s := range w.services {
-			if s.name == name && w.Load.Free() > 0 {
+			if s.name == name && (w.Load.Free() > 0 || w.Load.Room() > 0) {
 				return true
 			}
 		}

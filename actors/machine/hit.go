@@ -44,18 +44,25 @@ type Hit struct {
 	orphan      bool        // its actor crashed, and the worker has not ended the session yet
 	undelivered bool        // its BEGIN could not be passed on
 	reason      wire.Status // what CLOSED will say when the worker has ended
+	began       stamp       // the running call was passed on, or the one before it answered
+	sign        stamp       // the hit's thread gave its last sign: OPENED, WORKING, an answer
 	Opened      time.Duration
 	Label       string
+	keep        *keep  // what outlives its client, nil for most hits
+	changes     uint32 // the worker's when it was given this hit
 	limits      *Limits
 	names       *Names
+	flow        *flow   // of bodies in parts; nil until there is one
 	client      *client // the broker's, as are the three below
 	worker      *Worker
+	direct      *direct // nil: its calls come by here
 	links       [3]link
 }
 
 // Limits are what a broker allows a hit; shared by all its hits.
 type Limits struct {
-	Calls uint32 // calls under way at once
+	Calls   uint32        // calls under way at once
+	Silence time.Duration // a silence of a connection longer than this is noticed
 }
 
 // Names are what a hit says about itself in errors; shared by all hits of one worker and service.
@@ -67,7 +74,9 @@ type Names struct {
 // Lost is an event: the client's or the worker's connection is gone.
 type Lost struct {
 	Worker bool // the worker's, else the client's
+	Final  bool // a client that will not come back, even to a hit that is kept for it
 	Why    Why
+	Until  time.Duration // a direct hit may be served that long
 }
 
 // Kill is an event: an operator ends the hit.
@@ -93,6 +102,9 @@ const (
 	onError
 	onWorking
 	onEnded
+	onResume
+	onAck
+	onProbe
 	events
 )
 
@@ -103,22 +115,27 @@ var table = [states][events]handler{
 	Opening: {
 		onCall: (*Hit).earlyCall, onCancel: (*Hit).passCancel, onClose: (*Hit).closeOpening, onOpened: (*Hit).opened,
 		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).endedOpening,
+		onResume: (*Hit).unknown, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Open: {
 		onCall: (*Hit).call, onCancel: (*Hit).passCancel, onClose: (*Hit).close, onOpened: (*Hit).stray,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Aborting: {
 		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).openedLate,
 		onReply: (*Hit).replyOpening, onError: (*Hit).errorOpening, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).unknown, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Closing: {
 		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).ignore,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
+		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Ended: {
 		onCall: (*Hit).unknown, onCancel: (*Hit).unknown, onClose: (*Hit).unknown, onOpened: (*Hit).unknown,
 		onReply: (*Hit).unknown, onError: (*Hit).unknown, onWorking: (*Hit).unknown, onEnded: (*Hit).unknown,
+		onResume: (*Hit).unknown, onAck: (*Hit).ignore, onProbe: (*Hit).vitalsOver,
 	},
 }
 
@@ -131,7 +148,8 @@ type column struct {
 var columns = [256]column{
 	wire.Call: {onCall, false}, wire.Cancel: {onCancel, false}, wire.Close: {onClose, false},
 	wire.Opened: {onOpened, true}, wire.Reply: {onReply, true}, wire.Error: {onError, true},
-	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true},
+	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true}, wire.Tally: {onNothing, true},
+	wire.Resume: {onResume, false}, wire.Ack: {onAck, false}, wire.Probe: {onProbe, false},
 }
 
 // Message takes a message that names this hit.
@@ -154,8 +172,25 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 		from, source = h.Worker, "BEGIN"
 	}
 	switch {
-	case c.event == onNothing:
+	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
+		return h.tally(m, fx)
+	case c.event == onResume: // from the broker, who has seen the key
+		return table[h.State][onResume](h, now, m, fx)
+	case c.event == onAck && h.Client == 0 && h.heldBy(m):
+		return h.acknowledge(now, m, fx) // of what told it the end
+	case c.event == onProbe && m.From == h.Worker && m.Header.Epoch == h.Assignment:
+		return table[h.State][onProbe](h, now, m, fx)
+	case c.event == onProbe:
+		return append(fx, vitals(m, wire.VitalsInfo{Peer: "hit", By: byStranger}))
+	case c.event == onNothing && (m.Header.Type == wire.Part || m.Header.Type == wire.Credit):
+		return h.oddStream(now, m, fx)
+	case c.event == onNothing && !c.worker:
 		return refuse(fx, m, wire.BadType, "%v does not name a hit: leave its hit field zero", m.Header.Type)
+	case h.keep != nil && !c.worker && m.Header.Epoch != h.Attachment && !m.Header.Flags.Has(wire.Ref):
+		return refuse(fx, m, wire.StaleEpoch, "%v of hit %x under epoch %d, but the present attachment is %d: another connection has taken the hit up",
+			m.Header.Type, h.Handle, m.Header.Epoch, h.Attachment)
+	case m.From != from && !c.worker && h.adrift():
+		return refuse(fx, m, wire.NotOwner, "hit %x is adrift: RESUME it with its key first", h.Handle)
 	case m.From != from && !c.worker && h.Client == 0 && m.From == h.client.peer:
 		return unknownHit(m, fx) // it has been told the end, and this was on its way
 	case m.From != from:
@@ -170,6 +205,17 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 		m.Header.Type, h.Handle, m.Header.Epoch, source)
 }
 
+// oddStream takes PART and CREDIT, which come from either side.
+func (h *Hit) oddStream(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	switch {
+	case m.From == h.Worker && m.Header.Epoch == h.Assignment, m.From == h.Client && m.Header.Epoch == h.Attachment:
+		return h.stream(now, m, fx)
+	case m.From == h.Worker:
+		return h.odd(now, m, column{onReply, true}, fx)
+	}
+	return h.odd(now, m, column{onCall, false}, fx)
+}
+
 // unknown takes what comes when the hit is over.
 func (h *Hit) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	return unknownHit(m, fx)
@@ -177,6 +223,9 @@ func (h *Hit) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 
 // Begin takes the OPEN that the hit was made for.
 func (h *Hit) Begin(_ time.Duration, m *wire.Message, arg uint32, fx []Effect) []Effect {
+	if h.direct != nil {
+		return h.beginDirect(m, arg, fx)
+	}
 	head := wire.Header{Type: wire.Begin, Flags: m.Header.Flags & (wire.First | wire.Last), Hit: h.Handle, Epoch: h.Assignment, Arg: arg}
 	if head.Flags.Has(wire.First) {
 		head.Seq = 1

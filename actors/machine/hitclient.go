@@ -7,7 +7,10 @@ import (
 )
 
 // call passes a call on to the worker.
-func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.direct != nil {
+		return refuse(fx, m, wire.BadType, "CALL of hit %x, which is direct: send its calls to the endpoint that OPENED names", h.Handle)
+	}
 	if h.LastSeq != 0 {
 		return refuse(fx, m, wire.IsClosed, "hit %x closes after call %d: open another one", h.Handle, h.LastSeq)
 	}
@@ -18,13 +21,29 @@ func (h *Hit) call(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 		return refuse(fx, m, wire.QueueFull, "hit %x has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers",
 			h.Handle, under, h.limits.Calls)
 	}
-	h.Accepted = m.Header.Seq
+	if h.keep != nil && h.Answered-h.keep.acked >= maxUnacked {
+		return refuse(fx, m, wire.QueueFull, "hit %x has %d answers that were not acknowledged: send ACK", h.Handle, h.Answered-h.keep.acked)
+	}
+	if h.unfinished() {
+		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: the body of call %d is not complete: send its last part first, or CANCEL", m.Header.Seq, h.Handle, h.flow.up.Seq)
+	}
+	if h.Accepted == h.Answered {
+		h.began = stampOf(now)
+	}
 	head := h.toWorker(wire.Call, m.Header.Seq)
 	head.Arg = m.Header.Arg
-	if m.Header.Flags.Has(wire.Last) {
-		h.LastSeq = m.Header.Seq
-		head.Flags = wire.Last
+	if flags := m.Header.Flags; flags != 0 {
+		if flags.Has(wire.More) {
+			if err := h.callBody(m); err != nil {
+				return refuse(fx, m, wire.BadFrame, "%v", err)
+			}
+		}
+		if flags.Has(wire.Last) {
+			h.LastSeq = m.Header.Seq
+		}
+		head.Flags = flags
 	}
+	h.Accepted = m.Header.Seq
 	return append(fx, Effect{Kind: Forward, To: h.Worker, Header: head, Msg: m})
 }
 
@@ -46,9 +65,13 @@ func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 		text := "worker " + h.names.Worker + " cannot be told of the hit: " + u.Cause.Error() + ": open it again"
 		return h.over(u.Status, h.failOpen(u.Status, 0, []byte(text), nil, fx))
 	}
+	if m.Header.Type == wire.Part {
+		return h.lostPart(u, fx)
+	}
 	if h.Accepted == m.Header.Seq {
 		h.Accepted--
 		h.LastSeq = 0
+		h.cancelFlow(m.Header.Seq)
 	}
 	remedy := "try again later, or send less at once"
 	if u.Status == wire.WorkerGone {
@@ -59,14 +82,18 @@ func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 
 // passCancel passes a cancellation on: 0 cancels all calls. One of a call that was refused must not reach the worker: its seq will be another call's.
 func (h *Hit) passCancel(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	if seq := m.Header.Seq; seq != 0 && (seq <= h.Answered || seq > h.Accepted) {
+	streams := h.cancelFlow(m.Header.Seq)
+	if seq := m.Header.Seq; seq != 0 && (seq <= h.Answered && !streams || seq > h.Accepted) {
 		return fx
 	}
 	return append(fx, send(h.Worker, h.toWorker(wire.Cancel, m.Header.Seq)))
 }
 
 // close begins the orderly end: the worker runs what waits, closes the session and answers ENDED.
-func (h *Hit) close(_ time.Duration, _ *wire.Message, fx []Effect) []Effect {
+func (h *Hit) close(now time.Duration, _ *wire.Message, fx []Effect) []Effect {
+	if h.doomed() {
+		return h.concede(now, fx)
+	}
 	if h.LastSeq != 0 {
 		return fx
 	}

@@ -14,13 +14,24 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 		return fx
 	}
 	if !l.Worker {
+		if k := h.keep; k != nil && k.told && !l.Final {
+			return h.drift(fx)
+		} else if k != nil {
+			k.over, k.kept, k.bytes = true, nil, 0
+		}
 		h.Client, h.hears = 0, false
+		if h.doomed() {
+			return h.concede(now, fx)
+		}
 		return h.end(wire.Cancelled, true, fx)
+	}
+	if h.postponed(now, l) {
+		return fx
 	}
 	why := l.Why
 	why.Worker, why.AgeMS = h.names.Worker, (now - h.Opened).Milliseconds()
 	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
-	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.Accepted, []byte(text), mustJSON(why), fx))
+	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), mustJSON(why), fx))
 }
 
 // Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
@@ -33,7 +44,7 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds(),
 	})
 	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
-	fx = h.tellClosed(wire.Killed, h.Accepted, []byte(text), why, fx)
+	fx = h.tellClosed(wire.Killed, h.mayHaveBegun(), []byte(text), why, fx)
 	h.Client, h.hears, h.reason = 0, false, wire.Killed
 	return h.end(wire.Killed, true, fx)
 }
@@ -45,7 +56,7 @@ func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
 		AgeMS: (now - h.Opened).Milliseconds(),
 	}
 	text := "the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect"
-	fx = h.tellClosed(wire.Internal, h.Accepted, []byte(text), mustJSON(why), fx)
+	fx = h.tellClosed(wire.Internal, h.mayHaveBegun(), []byte(text), mustJSON(why), fx)
 	h.Client, h.hears, h.State = 0, false, Ended
 	return fx
 }
@@ -70,23 +81,29 @@ func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effec
 
 // tellClosed tells the client that the hit is over. begun is the highest seq that may have begun.
 func (h *Hit) tellClosed(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
-	if h.Client == 0 {
+	if h.Client == 0 && h.keep == nil {
 		return fx
 	}
-	if !h.hears || h.OneShot {
+	if h.keep == nil && (!h.hears || h.OneShot) || h.keep != nil && !h.keep.told {
 		return h.failOpen(s, begun, text, why, fx) // it knows no handle
 	}
 	head := h.toClient(wire.Closed, 0)
 	head.Status, head.Arg = s, begun
-	if s != wire.OK {
-		fx = append(fx, Effect{Kind: Count, Status: s})
-	}
 	switch {
 	case len(text) > 0:
 	case s == wire.OK:
 		text = []byte("closed")
 	default:
 		text = []byte("the session ended by itself (" + s.String() + "): open another one; the log of worker " + h.names.Worker + " may tell why")
+	}
+	if h.keep != nil {
+		h.keep.remember(head, text, why)
+		if h.Client == 0 {
+			return fx
+		}
+	}
+	if s != wire.OK {
+		fx = append(fx, Effect{Kind: Count, Status: s})
 	}
 	return append(fx, send(h.Client, head, text, why))
 }

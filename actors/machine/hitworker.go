@@ -8,14 +8,21 @@ import (
 )
 
 // opened tells the client that its session stands on its thread.
-func (h *Hit) opened(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	h.Thread = m.Header.Arg
+func (h *Hit) opened(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	h.Thread, h.sign, h.began = m.Header.Arg, stampOf(now), stampOf(now)
 	if h.OneShot {
 		return fx
 	}
 	h.State, h.hears = Open, true
+	if h.direct != nil {
+		return h.openedDirect(fx)
+	}
 	handle := binary.BigEndian.AppendUint64(nil, h.Handle)
 	head := wire.Header{Type: wire.Opened, Flags: wire.Ref, Hit: h.Ref, Epoch: h.Attachment, Arg: h.Thread}
+	if k := h.keep; k != nil {
+		k.told, k.peer = true, h.Client
+		return append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: wire.NewMessage(head, handle, []byte(h.names.Worker), k.key[:])})
+	}
 	return append(fx, send(h.Client, head, handle, []byte(h.names.Worker)))
 }
 
@@ -26,20 +33,40 @@ func (h *Hit) openedLate(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 }
 
 // answer passes a REPLY, or an ERROR of the worker, on to the client: one per call, in order.
-func (h *Hit) answer(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (h *Hit) answer(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
+	if h.flow != nil || m.Header.Flags.Has(wire.More) {
+		return h.streamed(now, m, fx)
+	}
 	if seq != h.Answered+1 || seq > h.Accepted {
-		return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order",
-			m.Header.Type, seq, h.Handle, h.Answered, h.Accepted)
+		return h.notNext(m, fx)
 	}
 	h.Answered = seq
-	if h.hears {
+	h.sign = stampOf(now)
+	h.began = h.sign
+	return h.pass(m, fx)
+}
+
+func (h *Hit) notNext(m *wire.Message, fx []Effect) []Effect {
+	return refuse(fx, m, wire.BadSeq, "%v to call %d of hit %x: answered so far %d, asked so far %d: answer each call once, in order",
+		m.Header.Type, m.Header.Seq, h.Handle, h.Answered, h.Accepted)
+}
+
+// pass hands the client the whole answer, or the ERROR that ends one.
+func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
+	seq := m.Header.Seq
+	if h.hears || h.keep != nil {
 		head := h.toClient(m.Header.Type, seq)
 		head.Status, head.Arg = m.Header.Status, m.Header.Arg
 		if seq == h.LastSeq {
 			head.Flags |= wire.Last
 		}
-		fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
+		if h.keep != nil {
+			h.keep.add(head, m)
+		}
+		if h.hears {
+			fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
+		}
 	}
 	if seq == h.LastSeq || m.Header.Flags != 0 {
 		return h.lastAnswer(m, fx)
@@ -86,13 +113,14 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	case m.Header.Seq != 0:
 		return h.answer(now, m, fx)
 	case m.Header.Flags.Has(wire.Last), h.State == Closing && s == wire.UnknownHit: // there is no session, or none any more
-		return h.over(s, h.tellClosed(s, h.Accepted, m.Frame(0), m.Frame(1), fx))
+		return h.over(s, h.tellClosed(s, h.mayHaveBegun(), m.Frame(0), m.Frame(1), fx))
 	}
 	return append(fx, Effect{Kind: Count, Status: s})
 }
 
 // working passes a report of progress on.
-func (h *Hit) working(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (h *Hit) working(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	h.sign = stampOf(now)
 	if !h.hears || m.Header.Seq <= h.Answered || m.Header.Seq > h.Accepted {
 		return fx
 	}
@@ -122,7 +150,7 @@ func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 // begun returns the highest call that may have begun, as far as the worker says so.
 func (h *Hit) begun(m *wire.Message) uint32 {
 	if m.Header.Type == wire.Ended {
-		return min(m.Header.Arg, h.Accepted)
+		return min(m.Header.Arg, h.mayHaveBegun())
 	}
 	if wire.Outcome(m.Header.Arg) == wire.NeverStarted {
 		return 0

@@ -9,12 +9,12 @@ import (
 // What the bridge lets through to actors, by side.
 var (
 	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Pong, wire.Admin, wire.Bye, wire.Error}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Pong, wire.Bye}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Pong, wire.Bye}
 )
 
 var texts = []string{
 	"", "{}", "a", "b", "nobody's", `{"services":["a"],"slots":2,"busy":1}`, `{"services":["a","b","a"],"slots":1,"name":"x"}`,
-	`{"label":"me"}`, `{"cmd":"hit.list"}`, `{"cmd":"status"}`, `{"cmd":"worker.list"}`, "{", `{"slots":-1}`, "\x00",
+	`{"slots":0}`, `{"slots":3,"slots_max":5}`, `{"services":["a"],"slots":0,"slots_max":4}`, `{"label":"me"}`, `{"cmd":"hit.list"}`, `{"cmd":"status"}`, `{"cmd":"worker.list"}`, "{", `{"slots":-1}`, "\x00",
 }
 
 // nonsense is a message that HIT/1 allows and nobody would say, nil if chance did not hit one.

@@ -75,6 +75,7 @@ type handles struct {
 	inUse  map[uint64]bool
 	limit  int
 	window int64
+	keys   int
 }
 
 func (h *handles) Reserve() uint64 {
@@ -98,10 +99,19 @@ func (h *handles) Window(_ wire.Peer, asked int64) int64 {
 	return min(asked, h.window)
 }
 
+// Key numbers the keys.
+func (h *handles) Key() (k machine.Key) {
+	h.keys++
+	k[0], k[15] = byte(h.keys>>8), byte(h.keys)
+	return k
+}
+
 func config() machine.BrokerConfig {
 	return machine.BrokerConfig{
 		Name: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Heartbeat: time.Second, MaxQueue: 3,
-		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100,
+		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100, Lease: 2 * time.Second,
+		Token:     func() [machine.TokenSize]byte { return [machine.TokenSize]byte([]byte("a one-time token")) },
+		MaxResume: time.Minute, MaxKept: 1000, Silence: 3 * time.Second,
 	}
 }
 
@@ -136,7 +146,7 @@ func (s *stage) deliver(l *link, m *wire.Message) bool {
 	l.registered = true
 	m.From = l.ref
 	s.trace("%v: peer %d says %v", s.now, l.ref, m.Header)
-	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended {
+	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally || t == wire.Ack || t == wire.Probe {
 		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
 			n.box = append(n.box, m)
 			return true

@@ -54,6 +54,8 @@ func (s *stage) hit(n *node, event any) {
 		s.effects(n, h.Begin(s.now, e.msg, e.arg, nil))
 	case *machine.Lost:
 		s.effects(n, h.Lose(s.now, e, nil))
+	case *machine.LeaseOver:
+		s.effects(n, h.Judge(s.now, nil))
 	case *machine.Kill:
 		s.effects(n, h.Kill(s.now, e, nil))
 	default:
@@ -187,7 +189,7 @@ func (s *stage) rare(e *machine.Effect) {
 }
 
 func (s *stage) undelivered(n *node, e *machine.Effect, err error, fx []machine.Effect) []machine.Effect {
-	if e.To != n.hit.Worker || e.Header.Type != wire.Call && e.Header.Type != wire.Begin {
+	if n.hit == nil || e.To != n.hit.Worker || e.Header.Type != wire.Call && e.Header.Type != wire.Begin {
 		return fx
 	}
 	u := machine.Undelivered{Msg: e.Msg, Status: wire.WorkerGone, Cause: err}

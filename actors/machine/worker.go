@@ -36,9 +36,13 @@ type Worker struct {
 	rival    *wire.Message // READY of the one that claims the name, owning its bytes
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
-	left     bool // it has said BYE
-	deaf     bool // it did not read, so it gets no hits until it has ended one
-	busy     int  // slots still held by hits of an earlier connection
+	left     bool          // it has said BYE
+	granted  time.Duration // when its lease for direct hits was prolonged last, 0: never
+	deaf     bool          // it did not read, so it gets no hits until it has ended one
+	busy     int           // slots still held by hits of an earlier connection
+	told     int           // slots, as the worker has said, and with those it was asked to make since
+	most     int           // how many there can be, as it has said
+	changes  uint32        // how often it has said so
 	entries  []*schedule.Entry[*Worker]
 	services []*service
 	names    map[string]*Names
@@ -78,8 +82,10 @@ type (
 type Challenge struct{ Rival *wire.Message }
 
 var workerTable = [256]func(*Worker, time.Duration, *wire.Message, []Effect) []Effect{
-	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended,
+	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended, wire.Changed: (*Worker).changed,
 	wire.Opened: (*Worker).unknown, wire.Reply: (*Worker).unknown, wire.Working: (*Worker).unknown, wire.Error: (*Worker).complaint,
+	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown, wire.Probe: (*Worker).probe,
+	wire.Part: (*Worker).unknown, wire.Credit: (*Worker).unknown,
 }
 
 // Message takes a message of the worker that names no hit with an actor.

@@ -27,7 +27,7 @@ func TestWelcomeOfAWorker(t *testing.T) {
 		p.ready(worker.info)
 		var got wire.WelcomeInfo
 		require.NoError(t, json.Unmarshal(p.expect(wire.Welcome).Frame(0), &got))
-		want := wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 4 << 20, HeartbeatMS: 1000, Name: worker.name}
+		want := wire.WelcomeInfo{Broker: "broker", Incarnation: "00c0ffee00c0ffee", MaxBody: 1 << 20, Window: 4 << 20, HeartbeatMS: 1000, Name: worker.name, LeaseMS: 2000}
 		if worker.info.Window > 0 {
 			want.Window = worker.info.Window
 		}
@@ -69,13 +69,14 @@ func TestBadReadies(t *testing.T) {
 		"slots is 0":                        {Services: []string{"a"}},
 		"busy is 3 of 2 slots":              {Services: []string{"a"}, Slots: 2, Busy: 3},
 		"1025 names: at most 1024":          {Services: many, Slots: 1},
+		"slots_max is 1 with 2 slots":       {Services: []string{"a"}, Slots: 2, SlotsMax: 1},
 		"only printable ASCII without blan": {Services: []string{"a b"}, Slots: 1},
 	} {
 		p := s.peer()
 		p.ready(info)
 		p.expectError(wire.BadFrame, wire.NeverStarted, contains)
 	}
-	require.Equal(t, 5, s.counts[wire.BadFrame])
+	require.Equal(t, 6, s.counts[wire.BadFrame])
 	require.Zero(t, s.broker.Inventory())
 	s.peer().ready(wire.ReadyInfo{Services: many[:1024], Slots: 1})
 	require.Equal(t, 1, s.broker.Inventory().Workers)
@@ -85,7 +86,7 @@ func TestAServiceNamedTwiceCountsOnce(t *testing.T) {
 	s := newTheatre(t, config())
 	p := s.peer()
 	p.ready(wire.ReadyInfo{Name: "w", Services: []string{"echo", "echo"}, Slots: 2})
-	require.Equal(t, []machine.ServiceRow{{Name: "echo", Workers: 1, Slots: 2}}, s.broker.Status(s.now).Services)
+	require.Equal(t, []machine.ServiceRow{{Name: "echo", Workers: 1, Slots: 2, Max: 2}}, s.broker.Status(s.now).Services)
 }
 
 func TestBusySlots(t *testing.T) {

@@ -52,6 +52,7 @@ var offers = []string{"a", "b"}
 func newWorld(t *rapid.T) *world {
 	cfg := config()
 	cfg.MaxQueue = rapid.IntRange(0, 3).Draw(t, "most waiting")
+	cfg.MaxKept = []int{0, 100, 1000}[rapid.IntRange(0, 2).Draw(t, "most kept")]
 	cfg.MaxCalls = uint32(rapid.IntRange(1, 3).Draw(t, "most calls"))
 	w := &world{
 		rt: t, t: plain{t}, cfg: cfg, ran: map[string]bool{}, denied: map[string]bool{}, crashed: map[uint64]bool{}, handles: map[uint64]bool{},
@@ -137,7 +138,7 @@ func (w *world) check() {
 	require.Equal(t, i.Hits, i.Listed)
 	require.Equal(t, i.Hits, len(w.stage.handles.inUse), "a handle for each hit")
 	require.Equal(t, i.Queued, i.Deadlines)
-	require.Equal(t, i.Deadlines == 0, w.broker.Deadline() == 0)
+	require.Equal(t, i.Deadlines+i.Adrift == 0, w.broker.Deadline() == 0)
 	require.LessOrEqual(t, i.Names, i.Workers)
 	require.LessOrEqual(t, i.Unoffered, i.Queued)
 	require.LessOrEqual(t, i.Places, 64*len(offers)+2*i.Queued)

@@ -23,6 +23,7 @@ type player struct {
 // opening is an OPEN, which is to be answered once.
 type opening struct {
 	ref      uint64
+	keep     bool // it asks for a hit that can be resumed
 	flags    wire.Flags
 	body     string // of its call, "" if there is none
 	answered bool
@@ -38,7 +39,11 @@ type played struct {
 	closes  int    // CLOSEs that may still be answered
 	said    int    // what was said since the end, and may get an ERROR
 	last    bool
-	refused bool // a seq is free again: nothing is said until all has been answered
+	key     string // "" where it cannot be resumed
+	epoch   uint32
+	tries   uint32 // RESUMEs without an answer so far
+	strange bool   // another client has made calls of it, or may have
+	refused bool   // a seq is free again: nothing is said until all has been answered
 	over    bool
 }
 
@@ -69,6 +74,10 @@ func (c *player) question() string {
 
 // act does something that a client does.
 func (c *player) act() {
+	if c.link.gone && !c.bye && !c.wild && c.chance(3, "it comes back") {
+		c.comeBack()
+		return
+	}
 	if c.link.gone || c.bye {
 		return
 	}
@@ -93,6 +102,8 @@ func (c *player) act() {
 			typ := []wire.Type{wire.Cancel, wire.Close}[c.draw(2, "by reference")]
 			c.say(wire.Header{Type: typ, Flags: wire.Ref, Hit: o.ref})
 		}
+	case c.chance(3, "resumption"):
+		c.someHit(c.keepUp)
 	case c.chance(4, "bye"):
 		c.bye = true
 		c.say(wire.Header{Type: wire.Bye})
@@ -101,7 +112,13 @@ func (c *player) act() {
 
 func (c *player) open() {
 	o := &opening{ref: uint64(len(c.opens)) + 1, flags: wire.Ref | []wire.Flags{0, wire.First, oneShot}[c.draw(3, "kind of open")]}
+	if c.chance(4, "now") {
+		o.flags |= wire.Now
+	}
 	frames := []string{offers[c.draw(len(offers), "service")], ""}
+	if o.keep = !o.flags.Has(oneShot) && c.chance(2, "resumable"); o.keep {
+		frames[1] = `{"resume_ms": 5000}`
+	}
 	if o.flags.Has(wire.First) {
 		o.body = c.question()
 		frames = append(frames, o.body)
@@ -111,13 +128,16 @@ func (c *player) open() {
 }
 
 func (c *player) someHit(do func(*played)) {
-	if len(c.hits) > 0 {
-		do(c.hits[c.draw(len(c.hits), "hit")])
+	if len(c.hits) == 0 {
+		return
+	}
+	if h := c.hits[c.draw(len(c.hits), "hit")]; h.tries == 0 { // else nothing is said to it before RESUMED
+		do(h)
 	}
 }
 
 func (c *player) toHit(h *played, head wire.Header, body ...string) {
-	head.Hit, head.Epoch = h.handle, 1
+	head.Hit, head.Epoch = h.handle, h.epoch
 	if h.over {
 		h.said++
 	}
@@ -158,6 +178,8 @@ func (c *player) read() {
 	}
 	switch m.Header.Type {
 	case wire.Welcome, wire.Bye:
+	case wire.Resumed:
+		c.resumed(m)
 	case wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed:
 		if m.Header.Flags.Has(wire.Ref) {
 			c.heardByRef(m)
@@ -176,7 +198,7 @@ func (c *player) heardByRef(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Opened:
 		require.False(c.t, o.flags.Has(oneShot), "OPENED of a one-shot")
-		h := &played{handle: binary.BigEndian.Uint64(m.Frame(0)), next: 1, lied: c.lies[openKey{c.link.ref, o.ref}]}
+		h := &played{handle: binary.BigEndian.Uint64(m.Frame(0)), key: string(m.Frame(2)), epoch: m.Header.Epoch, next: 1, lied: c.lies[openKey{c.link.ref, o.ref}]}
 		if o.body != "" {
 			h.calls, h.next = []*asking{{1, o.body}}, 2
 		}
@@ -220,6 +242,10 @@ func (c *player) heardOfHit(m *wire.Message) {
 		}
 	}
 	require.NotNil(c.t, h, "of a hit that it does not know: %v", m.Header)
+	if h.tries > 0 && m.Header.Type == wire.Error {
+		c.notResumed(h, m)
+		return
+	}
 	if h.over {
 		require.True(c.t, m.Header.Type == wire.Error || m.Header.Type == wire.Closed && m.Header.Status == wire.UnknownHit, "after the end: %v", m.Header)
 		h.settleLate(c, m)
@@ -251,6 +277,9 @@ func (c *player) closed(h *played, m *wire.Message) {
 		h.closes--
 	}
 	h.over = true
+	if h.key != "" && m.Header.Status != wire.Fenced && m.Header.Status != wire.UnknownHit {
+		c.acknowledge(h)
+	}
 	h.said = len(h.calls)
 	for _, a := range h.calls {
 		if a.seq > m.Header.Arg && !h.lied {
@@ -264,10 +293,13 @@ func (c *player) answered(h *played, m *wire.Message) {
 	for i < len(h.calls) && h.calls[i].seq != m.Header.Seq {
 		i++
 	}
+	if i == len(h.calls) && h.strange {
+		return
+	}
 	require.Less(c.t, i, len(h.calls), "an answer to what was not asked, or a second one: %v: %s", m.Header, m.Frame(0))
 	a := h.calls[i]
 	h.calls = append(h.calls[:i:i], h.calls[i+1:]...)
-	ofWorker := m.Header.Type == wire.Reply || m.Header.Status >= wire.ServiceError && m.Header.Status <= wire.Panicked
+	ofWorker := m.Header.Type == wire.Reply || m.Header.Status == wire.LostReply || m.Header.Status >= wire.ServiceError && m.Header.Status <= wire.Panicked
 	switch {
 	case m.Header.Type == wire.Reply:
 		require.True(c.t, h.lied || "re: "+a.body == string(m.Frame(0)))

@@ -29,7 +29,7 @@ func (w *world) finish() {
 	w.settle()
 	for _, c := range w.clients {
 		for _, h := range c.hits {
-			if !h.over && !c.link.gone {
+			if !h.over && !c.link.gone && h.tries == 0 {
 				c.close(h)
 			}
 		}
@@ -72,6 +72,9 @@ func (w *world) settle() {
 			before := len(s.out)
 			moved = moved || len(s.link.inbox) > 0
 			s.read()
+			if s.untold && !s.link.gone {
+				s.tell()
+			}
 			if len(s.sessions) > 0 && !s.link.gone {
 				open := s.sessions[0].open
 				s.act()

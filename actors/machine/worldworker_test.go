@@ -16,6 +16,9 @@ type servant struct {
 	wild     bool
 	bye      bool
 	slots    int
+	most     int  // how far slots can grow
+	other    int  // slots that hits of other brokers have
+	untold   bool // the broker has not been told how many are left to it
 	busy     int
 	sessions []*serving
 }
@@ -41,10 +44,14 @@ type task struct {
 
 func (w *world) newServant(busy int) {
 	s := &servant{world: w, link: w.connect(), wild: w.chance(4, "a wild worker"), slots: 1 + w.draw(3, "slots")}
+	s.most = s.slots + w.draw(3, "room to grow")
 	s.busy = min(busy, s.slots)
 	w.workers = append(w.workers, s)
 	offered := [][]string{{"a"}, {"b"}, {"a", "b"}}[w.draw(3, "services")]
 	info := wire.ReadyInfo{Services: offered, Slots: s.slots, Busy: s.busy, Name: []string{"", "x", "y"}[w.draw(3, "name")]}
+	if s.most > s.slots {
+		info.SlotsMax = s.most
+	}
 	s.link.claimed = info.Name != ""
 	text, err := json.Marshal(info)
 	require.NoError(w.t, err)
@@ -133,13 +140,56 @@ func (s *servant) read() {
 func (s *servant) begin(m *wire.Message) {
 	require.False(s.t, s.world.handles[m.Header.Hit], "handle %x is issued twice", m.Header.Hit)
 	s.world.handles[m.Header.Hit] = true
-	require.Less(s.t, len(s.sessions)+s.busy, s.slots, "BEGIN of hit %x, but all slots are busy", m.Header.Hit)
+	if s.used() >= s.most {
+		require.True(s.t, s.other > 0 || s.untold, "BEGIN of hit %x, but all slots are busy", m.Header.Hit)
+		s.refuse(m)
+		return
+	}
+	s.slots = max(s.slots, s.used()+1)
 	x := &serving{handle: m.Header.Hit, epoch: m.Header.Epoch, oneshot: m.Header.Flags.Has(wire.Last)}
 	if m.Header.Flags.Has(wire.First) {
 		x.heard = 1
 		x.queue = []*task{{seq: 1, body: string(m.Frame(2)), last: x.oneshot}}
 	}
 	s.sessions = append(s.sessions, x)
+}
+
+func (s *servant) used() int { return len(s.sessions) + s.busy + s.other }
+
+// refuse says that the slot is another broker's meanwhile; how many are left has to be told after that.
+func (s *servant) refuse(m *wire.Message) {
+	x := &serving{handle: m.Header.Hit, epoch: m.Header.Epoch}
+	s.untold = true
+	if m.Header.Flags.Has(wire.Last) {
+		s.of(x, wire.Header{Type: wire.Error, Flags: wire.Last, Status: wire.SlotTaken, Seq: 1, Arg: uint32(wire.NeverStarted)}, "taken")
+		return
+	}
+	s.of(x, wire.Header{Type: wire.Ended, Status: wire.SlotTaken}, "taken")
+}
+
+// elsewhere lets hits of other brokers come and go, and slots that nobody uses.
+func (s *servant) elsewhere() {
+	s.untold = true
+	switch s.draw(4, "elsewhere") {
+	case 0:
+		if s.used() < s.most {
+			s.other++
+			s.slots = max(s.slots, s.used())
+		}
+	case 1:
+		s.other = max(s.other-1, 0)
+	case 2:
+		s.slots = max(s.slots-1, s.used(), 1)
+	}
+}
+
+// tell says CHANGED.
+func (s *servant) tell() {
+	s.untold = false
+	most := s.most - s.other
+	text, err := json.Marshal(wire.ChangedInfo{Slots: s.slots - s.other, SlotsMax: &most})
+	require.NoError(s.t, err)
+	s.say(wire.Header{Type: wire.Changed}, string(text))
 }
 
 func (s *servant) called(x *serving, m *wire.Message) {
@@ -162,6 +212,14 @@ func (s *servant) act() {
 		if m := s.nonsense(fromWorkers); m != nil {
 			s.out = append(s.out, m)
 		}
+		return
+	}
+	switch {
+	case s.untold && (s.calm || s.chance(3, "it tells")):
+		s.tell()
+		return
+	case !s.calm && s.chance(8, "elsewhere"):
+		s.elsewhere()
 		return
 	}
 	if s.busy > 0 && s.chance(3, "an old session ends") {

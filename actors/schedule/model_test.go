@@ -42,6 +42,29 @@ func (o *obvious) before(a, b *worker) bool {
 	return o.last[a] < o.last[b]
 }
 
+// grow gives a slot to the worker with the most room.
+func (o *obvious) grow(t *rapid.T, p *schedule.LeastBusy[*worker]) {
+	if len(o.best()) > 0 {
+		t.Skip("nobody need grow")
+	}
+	most := 0
+	for _, w := range o.workers {
+		if !w.load.Closed {
+			most = max(most, w.load.Max-w.load.Slots)
+		}
+	}
+	e, ok := p.Grow()
+	require.Equal(t, most > 0, ok)
+	if !ok {
+		return
+	}
+	require.Equal(t, most, e.Worker.load.Room(), "the one with the most room")
+	o.choices++
+	o.last[e.Worker] = o.choices
+	e.Worker.load.Slots++
+	p.Fix(e)
+}
+
 // Whatever comes and goes: the queue chooses whom looking at everybody would choose.
 func TestLeastBusyChoosesWhomAnybodyWould(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -56,7 +79,10 @@ func TestLeastBusyChoosesWhomAnybodyWould(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				slots := rapid.IntRange(1, 4).Draw(t, "slots")
-				o.workers = append(o.workers, add(&p, "", rapid.IntRange(0, slots).Draw(t, "used"), slots))
+				w := add(&p, "", rapid.IntRange(0, slots).Draw(t, "used"), slots)
+				w.load.Max = slots + rapid.IntRange(0, 2).Draw(t, "room")
+				p.Fix(w.entry)
+				o.workers = append(o.workers, w)
 			},
 			"choose": func(t *rapid.T) {
 				e, ok := p.Choose()
@@ -71,6 +97,7 @@ func TestLeastBusyChoosesWhomAnybodyWould(t *testing.T) {
 				e.Worker.load.Used++
 				p.Fix(e)
 			},
+			"grow": func(t *rapid.T) { o.grow(t, &p) },
 			"free": func(t *rapid.T) {
 				w := pick(t)
 				w.load.Used = max(w.load.Used-1, 0)

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // HelloInfo is the JSON frame of HELLO.
@@ -32,7 +33,8 @@ type ReadyInfo struct {
 
 // ChangedInfo is the JSON frame of CHANGED.
 type ChangedInfo struct {
-	Slots int `json:"slots"` // hits the broker may have open here at present
+	Slots    int  `json:"slots"`               // hits the broker may have open here at present
+	SlotsMax *int `json:"slots_max,omitempty"` // how far that can grow at present; nil: as READY said
 }
 
 // VitalsInfo is the JSON frame of VITALS.
@@ -75,6 +77,8 @@ const (
 	MaxOptions = 1 << 16 // bytes of the options frame
 	MaxJSON    = 1 << 20 // bytes of any JSON frame
 	MaxName    = 128     // bytes of a peer's name
+
+	MaxEndpoint = 255 // bytes of an endpoint for direct hits
 )
 
 // ParseHello reads the JSON frame of HELLO. The error is a *BadMessage.
@@ -100,14 +104,20 @@ func (r *ReadyInfo) check() error {
 	switch {
 	case len(r.Services) == 0:
 		return bad(BadFrame, "READY: services is empty: name at least one service")
-	case r.Slots < 1 || r.Slots > MaxSlots:
+	case r.Slots < 0 || r.Slots > MaxSlots || (r.Slots == 0 && r.SlotsMax == 0):
 		return bad(BadFrame, "READY: slots is %d: from 1 to %d are possible", r.Slots, MaxSlots)
+	case r.SlotsMax != 0 && (r.SlotsMax < r.Slots || r.SlotsMax > MaxSlots):
+		return bad(BadFrame, "READY: slots_max is %d with %d slots: from as many as slots to %d are possible", r.SlotsMax, r.Slots, MaxSlots)
 	case r.Busy < 0 || r.Busy > r.Slots:
 		return bad(BadFrame, "READY: busy is %d of %d slots", r.Busy, r.Slots)
 	case len(r.Name) > MaxName:
 		return bad(BadFrame, "READY: name has %d bytes: at most %d are possible", len(r.Name), MaxName)
 	case r.Threads != "" && r.Threads != "pinned" && r.Threads != "shared":
 		return bad(BadFrame, "READY: threads is %q: pinned and shared are possible", r.Threads)
+	case r.Direct != "" && (len(r.Direct) > MaxEndpoint || !strings.Contains(r.Direct, "://")):
+		return bad(BadFrame, "READY: direct is %.100q: a ZeroMQ endpoint of at most %d bytes is possible, as tcp://127.0.0.1:5702", r.Direct, MaxEndpoint)
+	case r.DirectKey != "" && len(r.DirectKey) != 40:
+		return bad(BadFrame, "READY: direct_key has %d characters: a CURVE key in Z85 has 40", len(r.DirectKey))
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}
@@ -117,6 +127,20 @@ func (r *ReadyInfo) check() error {
 		}
 	}
 	return nil
+}
+
+// ParseChanged reads the JSON frame of CHANGED and checks it. The error is a *BadMessage that names the field.
+func ParseChanged(b []byte) (ChangedInfo, error) {
+	var c ChangedInfo
+	err := parseJSON(Changed, b, &c)
+	switch {
+	case err != nil:
+	case c.Slots < 0 || c.Slots > MaxSlots:
+		err = bad(BadFrame, "CHANGED: slots is %d: from 0 to %d are possible", c.Slots, MaxSlots)
+	case c.SlotsMax != nil && (*c.SlotsMax < c.Slots || *c.SlotsMax > MaxSlots):
+		err = bad(BadFrame, "CHANGED: slots_max is %d with %d slots: from as many as slots to %d are possible", *c.SlotsMax, c.Slots, MaxSlots)
+	}
+	return c, err
 }
 
 // CheckService judges the name of a service. The error is a *BadMessage.

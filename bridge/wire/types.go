@@ -72,7 +72,7 @@ var rules = [256]rule{
 	Error:   {"ERROR", Last | Ref, [2]int{1, 2}},
 	Closed:  {"CLOSED", Ref, [2]int{1, 2}},
 	Report:  {"REPORT", 0, [2]int{1, 1}},
-	Resumed: {"RESUMED", 0, [2]int{1, 1}},
+	Resumed: {"RESUMED", 0, [2]int{2, 2}},
 	Vitals:  {"VITALS", 0, [2]int{1, 1}},
 	Ready:   {"READY", 0, [2]int{1, 1}},
 	Ended:   {"ENDED", 0, [2]int{0, 1}},
@@ -107,9 +107,6 @@ const (
 	Ref    Flags = 0x0010 // the hit field is the client's reference
 	Direct Flags = 0x0020 // the hit's calls take the direct way between client and worker
 )
-
-// Reserved are the flags that this version numbers and does not obey yet: whoever gets one refuses the message.
-const Reserved = More | Now | Direct
 
 // Has reports whether all flags of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }

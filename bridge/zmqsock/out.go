@@ -27,6 +27,7 @@ type Out struct {
 	spare  []unsafe.Pointer // whole pages of pageSize kept for reuse
 	big    []unsafe.Pointer // pages of odd sizes, freed at Reset
 	bytes  int
+	owned  []*C.zmq_msg_t // blocks, until Reset
 }
 
 const pageSize = 64 << 10
@@ -136,6 +137,9 @@ func (o *Out) Reset() {
 		C.free(p)
 	}
 	o.pages, o.big, o.page = o.pages[:0], o.big[:0], nil
+	if len(o.owned) > 0 {
+		o.disown()
+	}
 }
 
 // Free gives all memory back. The batch is empty afterwards and may be used again, and freed again.

@@ -155,6 +155,37 @@ int tr_enforce(void *sock) {
     return zmq_setsockopt(sock, ZMQ_ZAP_ENFORCE_DOMAIN, &on, sizeof on) == 0 ? 0 : errno;
 }
 
+// tr_msg_take moves a frame out of its batch: the bytes stay where they are.
+zmq_msg_t *tr_msg_take(tr_frame *f) {
+    zmq_msg_t *m = malloc(sizeof *m);
+    if (!m) return NULL;
+    zmq_msg_init(m);
+    zmq_msg_move(m, f->whole);
+    f->data = zmq_msg_data(m);
+    return m;
+}
+
+static void free_bytes(void *data, void *hint) {
+    (void)hint;
+    free(data);
+}
+
+// tr_msg_own makes a frame of malloced bytes. libzmq frees them after the last reference, on any thread.
+zmq_msg_t *tr_msg_own(void *data, size_t size) {
+    zmq_msg_t *m = malloc(sizeof *m);
+    if (!m) return NULL;
+    if (zmq_msg_init_data(m, data, size, free_bytes, NULL) < 0) {
+        free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void tr_msg_drop(zmq_msg_t *m) {
+    zmq_msg_close(m);
+    free(m);
+}
+
 static int send_retry(zmq_msg_t *m, void *sock, int flags) {
     int rc;
     do rc = zmq_msg_send(m, sock, flags | ZMQ_DONTWAIT);

@@ -56,5 +56,11 @@ void tr_in_clear(tr_in *b, int poison);
 void tr_in_free(tr_in *b);
 int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types);
 int tr_enforce(void *sock);
+
+// A frame of its own in C memory: moved out of a batch, or made of malloced bytes that libzmq frees. NULL when memory is exhausted.
+zmq_msg_t *tr_msg_take(tr_frame *f);
+zmq_msg_t *tr_msg_own(void *data, size_t size);
+void tr_msg_drop(zmq_msg_t *m);
+
 int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
 #endif

@@ -23,6 +23,7 @@ type benchFlags struct {
 	size        size
 	connections int
 	self        bool
+	direct      bool
 	threads     choice
 	profile     string
 }
@@ -52,6 +53,7 @@ started in this process.`,
 	flags.DurationVar(&f.Duration, "duration", 5*time.Second, "time of the measurement")
 	flags.IntVar(&f.connections, "connections", 1, "connections that the hits are spread over")
 	flags.BoolVar(&f.self, "self", false, "start broker and worker in this process")
+	flags.BoolVar(&f.direct, "direct", false, "send the calls to the workers themselves, past the broker")
 	flags.Var(&f.threads, "threads", "of the worker of --self: pinned or shared")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("cpuprofile") // it exists
@@ -61,6 +63,9 @@ started in this process.`,
 
 func (f *benchFlags) check(namesBroker bool) error {
 	f.Size = int(f.size)
+	if f.direct {
+		f.Route = assigner.Direct
+	}
 	switch {
 	case f.Hits < 1 || f.Window < 1 || f.connections < 1:
 		return fmt.Errorf("--hits is %d, --window is %d, --connections is %d: each starts at 1", f.Hits, f.Window, f.connections)
@@ -189,7 +194,7 @@ func (a *app) startSelf(ctx context.Context, f *benchFlags) (stop func() error, 
 	if f.threads.String() == "shared" {
 		threads = assigner.Goroutines
 	}
-	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: b.WorkerEndpoints()[0], Slots: f.Hits, Services: demo.Services(threads, false), Logger: silent, System: newSystem(silent)})
+	w, err := assigner.NewWorker(assigner.WorkerConfig{DirectBind: free[0], Broker: b.WorkerEndpoints()[0], Slots: f.Hits, Services: demo.Services(threads, false), Logger: silent, System: newSystem(silent)})
 	if err != nil {
 		return stop, err
 	}

@@ -16,6 +16,7 @@ import (
 type callFlags struct {
 	target
 	hit, progress, raw bool
+	direct             bool
 	label, session     string
 }
 
@@ -44,6 +45,7 @@ An error is printed with its status (what a program branches on) and its outcome
 	}
 	f.add(cmd.Flags(), 30*time.Second, "a call")
 	cmd.Flags().BoolVar(&f.hit, "hit", false, "open one hit and make a call of every line of standard input")
+	cmd.Flags().BoolVar(&f.direct, "direct", false, "send the calls of --hit to the worker itself, past the broker")
 	cmd.Flags().BoolVar(&f.progress, "progress", false, "print what the service says about its progress on standard error")
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "print the reply's bytes as they are, without a line break at the end")
 	cmd.Flags().StringVar(&f.label, "label", "", "what listings show of the hit")
@@ -58,6 +60,12 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 			return usage(fmt.Errorf(`--session %s is no JSON: write it as '{"key": "value"}'`, f.session))
 		}
 		open.Session = json.RawMessage(f.session)
+	}
+	if f.direct {
+		if !f.hit {
+			return usage(errors.New("--direct without --hit: a single call goes through the broker in one message: add --hit"))
+		}
+		open.Route = assigner.Direct
 	}
 	if f.hit && len(args) > 1 {
 		return usage(errors.New("--hit takes the bodies from standard input: leave BODY out"))

@@ -105,10 +105,10 @@ func waitForCalls(t *testing.T, h *house, calls int) []hitRow {
 }
 
 type hitRow struct {
-	Hit, Actor, Service, Worker, State, Client, Label, Host string
-	PID, Thread, Calls                                      int
-	Waiting                                                 int   `json:"calls_under_way"`
-	Age                                                     int64 `json:"age_ms"`
+	Hit, Actor, Service, Worker, State, Route, Client, Label, Host string
+	PID, Thread, Calls                                             int
+	Waiting                                                        int   `json:"calls_under_way"`
+	Age                                                            int64 `json:"age_ms"`
 }
 
 func (h *house) list(t *testing.T, flags ...string) []hitRow {

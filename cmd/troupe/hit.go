@@ -39,7 +39,7 @@ func (a *app) hitListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the open hits", Args: cobra.NoArgs,
 		Long: `List the open hits in the order in which they were opened: for each its handle, its actor in the broker, what serves it (worker, host's
-process, OS thread), the calls made and under way, its age and state, and who opened it.`,
+process, OS thread), the calls made and under way, its age and state, the route of its calls, and who opened it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
 				hits, err := allHits(ctx, c)
@@ -84,10 +84,10 @@ func (a *app) printHits(hits []machine.HitRow) error {
 		}
 		rows[i] = []string{
 			h.Hit, h.Actor, h.Service, h.Worker, strconv.Itoa(h.PID), thread, strconv.FormatUint(uint64(h.Calls), 10),
-			strconv.FormatUint(uint64(h.Waiting), 10), age(h.AgeMS), h.State, h.Client, h.Label,
+			strconv.FormatUint(uint64(h.Waiting), 10), age(h.AgeMS), h.State, h.Route, h.Client, h.Label,
 		}
 	}
-	return a.table("HIT ACTOR SERVICE WORKER PID THREAD CALLS UNDERWAY AGE STATE CLIENT LABEL", rows)
+	return a.table("HIT ACTOR SERVICE WORKER PID THREAD CALLS UNDERWAY AGE STATE ROUTE CLIENT LABEL", rows)
 }
 
 func (a *app) hitKillCommand() *cobra.Command {

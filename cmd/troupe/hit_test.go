@@ -27,8 +27,8 @@ func TestHitsAreListed(t *testing.T) {
 	require.Empty(t, h.list(t, "--worker", "w2"))
 
 	table := strings.Split(troupe(t, exitOK, h.clients, "hit", "list", "--worker", "w1").out.String(), "\n")
-	require.Equal(t, strings.Fields("HIT ACTOR SERVICE WORKER PID THREAD CALLS UNDERWAY AGE STATE CLIENT LABEL"), strings.Fields(table[0]))
-	require.Regexp(t, "^"+handle+` +\S+ +count +w1 +\d+ +\d+ +1 +0 +\S+ +open +\S+ +blue\?moon$`, table[1])
+	require.Equal(t, strings.Fields("HIT ACTOR SERVICE WORKER PID THREAD CALLS UNDERWAY AGE STATE ROUTE CLIENT LABEL"), strings.Fields(table[0]))
+	require.Regexp(t, "^"+handle+` +\S+ +count +w1 +\d+ +\d+ +1 +0 +\S+ +open +routed +\S+ +blue\?moon$`, table[1])
 	require.Len(t, table, 4)
 }
 
@@ -81,4 +81,19 @@ func TestLongListsComeInPages(t *testing.T) {
 	require.Len(t, seen, 2050)
 	b.signal(os.Interrupt)
 	b.expect(exitOK)
+}
+
+// A hit whose calls go to the worker itself answers as any other, and is listed with its route.
+func TestDirectCallLines(t *testing.T) {
+	h := newHouse(t)
+	h.worker(t, "--name", "w1", "--direct-bind", "tcp://127.0.0.1:0")
+	c, handle := h.hit(t, "upper", "--direct")
+	c.say("hello")
+	c.out.await(t, "HELLO")
+	rows := h.list(t)
+	require.Len(t, rows, 1)
+	require.Equal(t, handle, rows[0].Hit)
+	require.Equal(t, "direct", rows[0].Route)
+	said := troupe(t, exitUsage, h.clients, "call", "--direct", "upper", "hello")
+	require.Contains(t, said.err.String(), "add --hit")
 }

@@ -33,6 +33,9 @@ type workerFlags struct {
 	maxBody      size
 	perFrame     bool
 	profile      string
+
+	directBind, directAdvertise string
+	insecure                    bool
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet) {
@@ -49,6 +52,9 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.DurationVar(&f.patience, "patience", time.Second, "how long a command may take to answer SIGINT, to end after its input, and to end after SIGTERM")
 	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
+	flags.StringVar(&f.directBind, "direct-bind", "", "endpoint to bind for direct hits, as tcp://127.0.0.1:0 (default none are served)")
+	flags.StringVar(&f.directAdvertise, "direct-advertise", "", "host that clients of direct hits are told, in place of that of --direct-bind")
+	flags.BoolVar(&f.insecure, "insecure", false, "allow a --direct-bind that other machines can reach: there is no encryption yet")
 	flags.BoolVar(&f.perFrame, "per-frame", false, "use the binding's per-frame calls in place of the batch shim")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("per-frame") // both exist
@@ -63,7 +69,8 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	}
 	c := assigner.WorkerConfig{
 		Broker: f.broker, Name: f.name, Slots: f.slots,
-		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger, System: newSystem(a.logger),
+		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
+		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
 	}
 	var err error
 	if c.Key, err = loadKey(f.key); err != nil {

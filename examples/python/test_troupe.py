@@ -401,7 +401,8 @@ class TestWorker(WorkerCase):
         for hit in range(1, 5):
             self.begin("upper", hit=hit)
         self.begin("upper", hit=5, opened=False)
-        self.assertEqual(t.STATUS[self.answer(t.ENDED)[0].status], "queue-full")
+        self.assertEqual(t.STATUS[self.answer(t.ENDED)[0].status], "slot-taken")
+        self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 4})
         self.link.say(t.END, hit=1, epoch=1)
         self.answer(t.ENDED)
         self.begin("upper", hit=5)
@@ -414,7 +415,7 @@ class TestWorker(WorkerCase):
         self.call(b"late", 2, arg=1)
         self.call(b"fine", 3, arg=3_600_000)
         self.link.settle()
-        queued = self.worker._hits[0x10].calls[2]
+        queued = self.worker._brokers[0].hits[0x10].calls[2]
         queued.deadline = time.monotonic() - 1  # it has passed, however fast this machine is
         gate.go.set()
         self.assertEqual(self.answer()[1], [b"ran wait"])

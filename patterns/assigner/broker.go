@@ -123,6 +123,8 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 		MaxQueue: b.cfg.MaxQueue, MaxWait: b.cfg.MaxWait, MaxCalls: uint32(b.cfg.MaxCalls), Grace: b.cfg.Grace, Ask: b.cfg.Ask,
 		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
 		Book: b.gate.initialBook(), User: b.loop.User,
+		Lease: b.cfg.Silence * 2 / 3, Token: newToken,
+		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence,
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {
 				return pid.Id
@@ -130,6 +132,12 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 			return ""
 		},
 	}
+}
+
+// newToken makes the one-time token of a direct hit.
+func newToken() (t [machine.TokenSize]byte) {
+	_, _ = rand.Read(t[:])
+	return t
 }
 
 func (b *Broker) bind() error {
@@ -142,11 +150,11 @@ func (b *Broker) bind() error {
 }
 
 var (
-	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Ping, wire.Pong, wire.Credit, wire.Bye}
+	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Resume, wire.Ack, wire.Detach, wire.Probe, wire.Part}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Probe, wire.Part}
 	// What brokers say to clients and to workers.
-	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye}
-	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye}
+	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals, wire.Part, wire.Credit}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Vitals, wire.Part, wire.Credit}
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.

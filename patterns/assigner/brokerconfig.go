@@ -39,6 +39,11 @@ type BrokerConfig struct {
 	MaxWait time.Duration
 	// MaxCalls is how many calls of one hit may be under way; default 256.
 	MaxCalls int
+	// MaxResume is how long a hit may be kept at most without its client, where its open asks for that; default 60 s, -1: not at all.
+	MaxResume time.Duration
+	// MaxKept is the most bytes of answers kept per such hit until its client has acknowledged them; default 1 MiB. One that does not fit is lost when
+	// the client loses its connection: the call's error then says so.
+	MaxKept int
 	// MaxBody is the most bytes of a call's or a reply's frames together; default 32 MiB.
 	MaxBody int
 	// Window is the most bytes sent to a peer beyond what it has acknowledged, and as much may wait for it; default 4 MiB.
@@ -86,9 +91,11 @@ func (c *BrokerConfig) Validate() error {
 		}
 	}
 	switch {
-	case c.MaxQueue < -1 || c.MaxCalls < 0 || c.MaxBody < 0 || c.Window < 0:
-		return fmt.Errorf("assigner: MaxQueue %d, MaxCalls %d, MaxBody %d, Window %d: none may be negative (MaxQueue -1: nothing waits)",
-			c.MaxQueue, c.MaxCalls, c.MaxBody, c.Window)
+	case c.MaxQueue < -1 || c.MaxCalls < 0 || c.MaxBody < 0 || c.Window < 0 || c.MaxKept < 0:
+		return fmt.Errorf("assigner: MaxQueue %d, MaxCalls %d, MaxBody %d, Window %d, MaxKept %d: none may be negative (MaxQueue -1: nothing waits)",
+			c.MaxQueue, c.MaxCalls, c.MaxBody, c.Window, c.MaxKept)
+	case c.MaxResume < 0 && c.MaxResume != -1:
+		return fmt.Errorf("assigner: MaxResume is %v: it may not be negative (-1: no hit is kept without its client)", c.MaxResume)
 	case c.MaxWait < 0 || c.Heartbeat < 0 || c.Silence < 0 || c.Ask < 0 || c.Stop < 0:
 		return fmt.Errorf("assigner: MaxWait %v, Heartbeat %v, Silence %v, Ask %v, Stop %v: none may be negative", c.MaxWait, c.Heartbeat, c.Silence, c.Ask, c.Stop)
 	case c.Admin < AdminDefault || c.Admin > AdminOff:
@@ -130,6 +137,9 @@ func (c BrokerConfig) withDefaults() BrokerConfig {
 	c.MaxQueue = max(c.MaxQueue, 0)
 	def(&c.MaxWait, 30*time.Second)
 	def(&c.MaxCalls, 256)
+	def(&c.MaxResume, time.Minute)
+	c.MaxResume = max(c.MaxResume, 0)
+	def(&c.MaxKept, 1<<20)
 	def(&c.MaxBody, 32<<20)
 	def(&c.Window, 4<<20)
 	def(&c.Heartbeat, time.Second)

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
+	"github.com/troupe-mq/troupe/supervision"
 )
 
 // ClientConfig says how a client reaches its broker. Every zero value is the documented default.
@@ -34,6 +35,8 @@ type ClientConfig struct {
 	// Spin is how often the client's loop yields, while calls are under way, before it sleeps; default 20. More lowers the latency of
 	// single calls at the price of processor time (docs/performance.md).
 	Spin int
+	// DirectPatience is how long a worker may take to let a direct hit in, once the broker has given it; default 5 s.
+	DirectPatience time.Duration
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }
@@ -43,8 +46,8 @@ func (c *ClientConfig) Validate() error {
 	if err := zmqsock.CheckEndpoint("connect", c.Broker); err != nil {
 		return err
 	}
-	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 {
-		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d and MaxBody %d (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody)
+	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 || c.DirectPatience < 0 {
+		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d, MaxBody %d and DirectPatience %v (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody, c.DirectPatience)
 	}
 	if err := checkLoop(bridge.Config{MaxBody: c.MaxBody, Spin: c.Spin, Heartbeat: c.Heartbeat, Silence: c.Silence}); err != nil {
 		return err
@@ -56,6 +59,7 @@ func (c *ClientConfig) Validate() error {
 type Client struct {
 	hub     *hub
 	up      *uplink
+	directs *directs
 	watched chan struct{} // closed when watch has ended
 	ending  ending
 }
@@ -64,6 +68,7 @@ type Client struct {
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	def(&cfg.Broker, DefaultClients)
 	def(&cfg.Spin, 20)
+	def(&cfg.DirectPatience, directPatience)
 	if cfg.Name == "" {
 		h, _ := os.Hostname()
 		cfg.Name = fmt.Sprintf("%s-%d", h, os.Getpid())
@@ -71,7 +76,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg)}
+	c := &Client{ending: newEnding(), watched: make(chan struct{}), up: newUplink(cfg), directs: &directs{ways: make(map[wire.Peer]*directWay)}}
+	c.up.directs = c.directs
 	if err := c.start(ctx, &cfg); err != nil {
 		return nil, err
 	}
@@ -85,6 +91,7 @@ func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
 		brokers: []brokerSide{{cfg.Broker, (*clientSide)(c.up)}}, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
+		children: []supervision.ChildSpec{c.directs.child()},
 	})
 	if err != nil {
 		return err
@@ -131,17 +138,29 @@ type OpenRequest struct {
 	Service string
 	Label   string // shown in listings
 	Session any    // given to the worker's session as JSON; nil: nothing
+	Route   Route  // of its calls; default Routed. One-shots are always routed
+	// Resume asks the broker to keep the hit that long, and at most its --max-resume, when the client is lost: a client that comes back takes it up by
+	// itself, another one by Hit.Ticket. 0: the hit ends with its client's connection.
+	Resume time.Duration
 }
 
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
 // does). The error is an *Error.
 func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
+	if r.Route != Routed {
+		return c.openRoute(ctx, r)
+	}
+	return c.openOn(ctx, r, 0)
+}
+
+// openOn opens a hit, with further flags.
+func (c *Client) openOn(ctx context.Context, r OpenRequest, flags wire.Flags) (*Hit, error) {
 	options, err := r.options()
 	if err != nil {
 		return nil, err
 	}
-	h := wire.Header{Type: wire.Open, Flags: wire.Ref}
-	p, err := c.up.open(ctx, r.Service, h, options, nil, nil)
+	h := wire.Header{Type: wire.Open, Flags: wire.Ref | flags}
+	p, err := c.up.open(ctx, r, h, options, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +186,17 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 	if err != nil {
 		return nil, err
 	}
+	if r.Resume != 0 {
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
+	}
+	if call.Body != nil {
+		return nil, &Error{
+			Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service,
+			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
+		}
+	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
-	p, err := c.up.open(ctx, r.Service, h, options, call.frames(), call.Progress)
+	p, err := c.up.open(ctx, r, h, options, call.frames(), call.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +211,13 @@ func (r *OpenRequest) options() ([]byte, error) {
 	if err := wire.CheckService([]byte(r.Service)); err != nil {
 		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: err.Error(), Service: r.Service}
 	}
-	if r.Label == "" && r.Session == nil {
+	if r.Resume < 0 || r.Resume > 24*time.Hour || r.Resume > 0 && r.Resume < time.Millisecond {
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("OpenRequest.Resume is %v: from 1 ms to 24 h are possible", r.Resume), Service: r.Service}
+	}
+	if r.Label == "" && r.Session == nil && r.Resume == 0 {
 		return nil, nil
 	}
-	o := wire.OpenOptions{Label: r.Label}
+	o := wire.OpenOptions{Label: r.Label, ResumeMS: r.Resume.Milliseconds()}
 	if r.Session != nil {
 		b, err := json.Marshal(r.Session)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"runtime/debug"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -18,9 +19,12 @@ func (s *clientSide) greet() {
 
 func (s *clientSide) usable(w wire.WelcomeInfo) {
 	u := (*uplink)(s)
+	defer func() { u.takeUpAll(w.Incarnation, u.link.ep.Broker()) }()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.incarnation, u.maxResume = w.Incarnation, time.Duration(w.MaxResumeMS)*time.Millisecond
 	u.maxBody.Store(w.MaxBody)
+	u.window.Store(w.Window)
 	u.peer = u.link.ep.Broker()
 	if !u.isUp {
 		u.isUp = true
@@ -38,18 +42,24 @@ func (s *clientSide) lost(reason string) {
 		u.up = make(chan struct{})
 	}
 	u.mu.Unlock()
-	u.failAll(u.gone(Unknown))
+	u.failAll(u.gone(Unknown), true)
 }
 
 func (s *clientSide) failed(status wire.Status, reason string) {
 	s.link.logger.Error("the broker refuses this client", "status", status.String(), "reason", reason)
 }
 
-// failAll ends all hits, opens and requests with this error; calls under way have an unknown outcome.
-func (u *uplink) failAll(e *Error) {
+// failAll ends all hits, opens and requests with this error; calls under way have an unknown outcome. With keep, hits that can be resumed are adrift
+// from here on.
+func (u *uplink) failAll(e *Error, keep bool) {
 	u.mu.Lock()
 	opens, hits := u.opens, u.hits
 	u.opens, u.hits = make(map[uint64]*pending), make(map[uint64]*Hit)
+	for handle, h := range hits {
+		if keep && h.res != nil {
+			u.hits[handle] = h
+		}
+	}
 	u.mu.Unlock()
 	for _, p := range opens {
 		failed := *e
@@ -57,6 +67,10 @@ func (u *uplink) failAll(e *Error) {
 		u.settle(p, answer{err: &failed})
 	}
 	for _, h := range hits {
+		if keep && h.res != nil {
+			h.drift()
+			continue
+		}
 		h.end(e.Status, 1<<32-1, e.Text, e.Why)
 	}
 }
@@ -67,12 +81,26 @@ func (s *clientSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Reply, wire.Error:
 		u.answered(m)
+	case wire.Part:
+		if h := u.hit(m.Header.Hit); h != nil && h.part(m) {
+			u.drop(m.Header.Hit)
+		}
+	case wire.Credit:
+		if h := u.hit(m.Header.Hit); h != nil {
+			h.credited(m)
+		}
 	case wire.Working:
 		u.working(m)
 	case wire.Opened:
 		u.opened(m)
 	case wire.Closed:
 		u.hitClosed(m)
+	case wire.Resumed:
+		u.resumed(m)
+	case wire.Vitals:
+		if p := u.takeOpen(uint64(m.Header.Arg)); p != nil {
+			u.settle(p, toAnswer(m))
+		}
 	case wire.Report:
 		if p := u.takeOpen(uint64(m.Header.Arg)); p != nil {
 			u.settle(p, toAnswer(m))
@@ -101,7 +129,11 @@ func (u *uplink) answered(m *wire.Message) {
 		}
 		return
 	}
-	if h := u.hit(m.Header.Hit); h != nil && h.answered(m) {
+	h := u.hit(m.Header.Hit)
+	if h != nil && h.res != nil && h.resumeRefused(m) {
+		return
+	}
+	if h != nil && h.answered(m) {
 		if m.Header.Flags.Has(wire.Last) {
 			u.drop(m.Header.Hit)
 		}
@@ -160,10 +192,17 @@ func (u *uplink) opened(m *wire.Message) {
 	}
 	handle := binary.BigEndian.Uint64(m.Frame(0))
 	h := &Hit{up: u, handle: handle, epoch: m.Header.Epoch, peer: m.From, service: p.service, worker: string(m.Frame(1)), thread: int(m.Header.Arg)}
+	if m.Header.Flags.Has(wire.Direct) {
+		h.direct = newDirectWay(u, h, m)
+	}
+	if key := m.Frame(2); len(key) == 16 {
+		h.res = &resumption{limit: min(p.resume, u.maxResume), incarnation: u.incarnation, up: true}
+		copy(h.res.key[:], key)
+	}
 	u.hits[handle] = h
 	u.mu.Unlock()
 	if !u.settle(p, answer{hit: h}) {
-		_ = u.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: handle, Epoch: h.epoch})
+		u.closeAt(h)
 	}
 }
 
@@ -172,7 +211,15 @@ func (u *uplink) hitClosed(m *wire.Message) {
 		return
 	}
 	h := u.hit(m.Header.Hit)
+	if h != nil && h.direct != nil && h.direct.closed(m) {
+		return
+	}
 	u.drop(m.Header.Hit)
+	if h != nil && h.res != nil && m.Header.Status != wire.Fenced {
+		h.mu.Lock()
+		h.acknowledge(m.Header.Epoch)
+		h.mu.Unlock()
+	}
 	if h != nil {
 		h.end(m.Header.Status, m.Header.Arg, string(m.Frame(0)), clone(m.Frame(1)))
 	}

@@ -15,11 +15,15 @@ type enrolment struct {
 	link       *link
 	registered bool         // on the present connection; the loop's
 	maxBody    atomic.Int64 // the broker's
+	tenure     tenure       // of its direct hits
+	probes     probes
+	window     atomic.Int64 // of the connection, bytes
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle
 	orphans map[*slot]bool   // slots still in use for hits of earlier connections
 	quits   bool             // no BEGIN can follow from this broker any more
+	told    share            // what the broker knows about slots
 	peer    wire.Peer        // the present connection
 }
 
@@ -73,7 +77,7 @@ func (e *enrolment) quit() {
 		}
 	}
 	w.draining = true
-	if w.busy == 0 {
+	if w.slots.Used() == 0 {
 		w.idled()
 	}
 }
@@ -93,7 +97,7 @@ func (s *workerSide) greet() {
 		}
 	}
 	slices.Sort(names)
-	machine, _ := os.Hostname()
+	host, _ := os.Hostname()
 	w.mu.Lock()
 	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
 	if w.leaving {
@@ -103,10 +107,13 @@ func (s *workerSide) greet() {
 	for o := range e.orphans {
 		o.counted = e.peer
 	}
+	e.introduce()
 	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
-		Name: w.cfg.Name, Services: names, Slots: w.cfg.Slots,
-		Busy: min(len(e.orphans), w.cfg.Slots), PID: os.Getpid(), Host: machine, Incarnation: w.incarnation, Lang: "go", Threads: kind,
+		Direct: w.front.url(), DirectKey: w.front.directKey(),
+		Name: w.cfg.Name, Services: names, Slots: e.told.slots, SlotsMax: e.told.most,
+		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: kind,
 	}))
+	w.changed()
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {
@@ -117,6 +124,8 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	w.mu.Unlock()
 	e.registered = true
 	e.maxBody.Store(info.MaxBody)
+	e.tenure.begin(info)
+	e.window.Store(info.Window)
 	e.link.logger.Info("registered", "broker", info.Broker, "worker", w.cfg.Name, "slots", w.cfg.Slots)
 	w.once.Do(func() { close(w.welcomed) })
 	if leaving {
@@ -128,17 +137,19 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 func (s *workerSide) lost(reason string) {
 	e := (*enrolment)(s)
 	w := e.worker
-	old := e.disown()
+	old := e.disown() // whose slots are in use until their sessions are closed
 	w.mu.Lock()
 	leaving := w.leaving
 	w.mu.Unlock()
 	e.registered = false
+	e.probes.lost(reason)
 	if leaving {
 		e.quit()
 	}
 	if len(old) > 0 {
 		e.link.logger.Warn("the broker is lost, sessions are ended", "broker", e.broker, "reason", reason, "sessions", len(old))
 	}
+	w.front.lost(e)
 	for _, sl := range old {
 		sl.orphan()
 	}
@@ -165,6 +176,10 @@ func (s *workerSide) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Begin:
 		e.begin(m.Copy())
+	case wire.Grant:
+		e.worker.front.granted(e, m.Header.Arg)
+	case wire.Vitals:
+		e.probes.answered(m)
 	case wire.Pong:
 		e.parting(m.Header.Arg)
 	case wire.Cancel:
@@ -174,6 +189,8 @@ func (s *workerSide) message(m *wire.Message) {
 		if sl != nil && sl.epoch == m.Header.Epoch {
 			sl.cancel(m.Header.Seq, m.At)
 		}
+	case wire.Part, wire.Credit:
+		e.stream(m)
 	case wire.End:
 		if e.forward(m) {
 			return

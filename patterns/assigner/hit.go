@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -19,10 +20,14 @@ type Hit struct {
 	service string
 	worker  string
 	thread  int
+	direct  *directWay  // nil: by way of the broker
+	res     *resumption // nil: the hit ends with its connection
 
 	mu      sync.Mutex
 	next    uint32     // seq of the next call
 	calls   []*pending // under way, in order of seq
+	sending *outflow   // the body of the last call that had one in parts
+	down    *arriving  // the reply that comes in parts
 	closing *pending   // of CLOSE, once Close was called
 	ended   *Error     // why no call is possible any more, nil while it is
 }
@@ -33,6 +38,10 @@ type Request struct {
 	// Progress is called for every report of progress before the answer, on the client's loop: it must not block. A caller whose context has
 	// ended may still see a last one.
 	Progress func(Progress)
+	// Body is sent behind the frames, in parts as the worker takes them; nil: there is none. Size is how many bytes of it are sent, -1: all that it
+	// has. Not in calls that are made together with their open.
+	Body io.Reader
+	Size int64
 }
 
 func (r *Request) frames() [][]byte {
@@ -66,15 +75,27 @@ func (h *Hit) Call(ctx context.Context, body []byte) ([]byte, error) {
 
 // CallWith is Call with all choices. The reply's frames are the caller's.
 func (h *Hit) CallWith(ctx context.Context, r Request) ([][]byte, error) {
+	p, a, err := h.exchange(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if a.in != nil {
+		return h.collect(ctx, p, a)
+	}
+	return a.frames, nil
+}
+
+// exchange makes a call and waits for its answer, or for the beginning of one in parts.
+func (h *Hit) exchange(ctx context.Context, r Request) (*pending, answer, error) {
 	p, err := h.start(ctx, r)
 	if err != nil {
-		return nil, h.up.name(err, h.service, h.handle)
+		return nil, answer{}, h.up.name(err, h.service, h.handle)
 	}
 	a, err := h.up.await(ctx, p, func() { h.cancel(p) })
 	if err != nil {
-		return nil, h.up.name(err, h.service, h.handle)
+		return nil, answer{}, h.up.name(err, h.service, h.handle)
 	}
-	return a.frames, nil
+	return p, a, nil
 }
 
 // start sends a call.
@@ -87,21 +108,46 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 		return nil, err
 	}
 	p := newPending(r.Progress)
-	head := wire.Header{Type: wire.Call, Hit: h.handle, Epoch: h.epoch, Arg: deadline(ctx)}
-	h.mu.Lock()
+	head := wire.Header{Type: wire.Call, Arg: deadline(ctx)}
+	if r.Body != nil {
+		if h.res != nil || h.direct != nil {
+			return nil, &Error{Status: wire.BadFlag, Outcome: NeverStarted, Text: "Request.Body cannot be sent on a hit that was opened with Resume, or that is direct: open another one"}
+		}
+		if r.Size < -1 {
+			return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("Request.Size is %d: give the bytes of Body, or -1", r.Size)}
+		}
+		head.Flags = wire.More
+		frames = append([][]byte{wire.SizeFrame(uint64(r.Size))}, frames...)
+	}
+	if err := h.lock(ctx); err != nil {
+		return nil, err
+	}
 	defer h.mu.Unlock()
 	if h.ended != nil {
 		return nil, h.ended.notStarted()
 	}
 	h.next++
 	p.seq, head.Seq = h.next, h.next
+	if r.Body != nil {
+		p.out = h.outflow(p.seq, uint64(r.Size))
+	}
 	h.calls = append(h.calls, p)
 	h.up.underway.Add(1)
-	if err := h.up.link.ep.Sender().SendOn(h.peer, &head, frames...); err != nil {
+	if h.res != nil {
+		p.frames = frames
+		p.deadline, _ = ctx.Deadline()
+		h.transmit(p)
+		return p, nil
+	}
+	if err := h.send(&head, frames...); err != nil {
 		h.next--
 		h.calls = h.calls[:len(h.calls)-1]
 		h.up.underway.Add(-1)
-		return nil, h.up.gone(NeverStarted)
+		return nil, h.unsent()
+	}
+	if p.out != nil {
+		h.sending = p.out
+		go h.sendBody(ctx, p, r.Body)
 	}
 	return p, nil
 }
@@ -117,10 +163,23 @@ func (e *Error) notStarted() *Error {
 func (h *Hit) cancel(p *pending) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !slices.Contains(h.calls, p) {
+	i := slices.Index(h.calls, p)
+	if i < 0 && (h.down == nil || h.down.call != p) {
 		return
 	}
-	_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Cancel, Hit: h.handle, Epoch: h.epoch, Seq: p.seq})
+	if i >= 0 && h.res != nil && p.seq > h.res.sent { // it waits for the connection to come back
+		p.unsent = true
+		h.calls = slices.Delete(h.calls, i, i+1)
+		for _, later := range h.calls[i:] {
+			later.seq--
+		}
+		h.next--
+		return
+	}
+	if p.out != nil {
+		p.out.stop(errOver)
+	}
+	_ = h.send(&wire.Header{Type: wire.Cancel, Seq: p.seq})
 }
 
 // Close ends the hit: waiting calls are served, then the session is closed on its thread. It returns when that is done, or ctx ends; closing an ended hit
@@ -141,7 +200,7 @@ func (h *Hit) Close(ctx context.Context) error {
 		h.closing = p
 		h.ended = &Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle}
 		h.up.underway.Add(1)
-		_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Close, Hit: h.handle, Epoch: h.epoch})
+		h.up.closeAt(h)
 	}
 	h.mu.Unlock()
 	select {
@@ -156,6 +215,13 @@ func (h *Hit) Close(ctx context.Context) error {
 // answered settles the call that an answer is for, and reports whether there is one. It runs on the client's loop.
 func (h *Hit) answered(m *wire.Message) bool {
 	h.mu.Lock()
+	if h.down != nil || m.Header.Flags.Has(wire.More) {
+		h.mu.Unlock()
+		if h.streamed(m) {
+			return true
+		}
+		h.mu.Lock()
+	}
 	i := h.find(m.Header.Seq)
 	if i < 0 {
 		h.mu.Unlock()
@@ -165,6 +231,8 @@ func (h *Hit) answered(m *wire.Message) bool {
 	a := toAnswer(m)
 	if refusal(m) {
 		a.err = h.takeBack(i, a.err)
+	} else if h.res != nil {
+		h.noteAnswer(m)
 	}
 	if i == 0 {
 		h.calls[0] = nil
@@ -192,6 +260,9 @@ func (h *Hit) takeBack(i int, err error) error {
 		return err
 	}
 	h.next = p.seq - 1
+	if h.res != nil {
+		h.res.sent = h.next
+	}
 	for _, later := range h.calls[i+1:] {
 		if later.doomed == nil {
 			later.doomed = reason
@@ -221,10 +292,20 @@ func (h *Hit) call(seq uint32) *pending {
 
 // end fails all calls under way and those to come. Calls up to begun may have run.
 func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
+	if h.direct != nil {
+		h.direct.leave()
+	}
 	h.mu.Lock()
-	calls, closing := h.calls, h.closing
-	h.calls = nil
+	calls, closing, down := h.calls, h.closing, h.down
+	h.calls, h.down = nil, nil
 	e := &Error{Status: status, Outcome: NeverStarted, Text: text, Why: why, Service: h.service, Hit: h.handle}
+	var waiting *pending
+	if r := h.res; r != nil {
+		if waiting = r.waiting; r.timer != nil {
+			r.timer.Stop()
+			r.timer = nil
+		}
+	}
 	if h.ended == nil || status != wire.OK {
 		h.ended = e
 	}
@@ -235,6 +316,16 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 			failed.Outcome = Unknown
 		}
 		h.up.settle(p, answer{err: &failed})
+	}
+	if waiting != nil {
+		failed := *e
+		failed.Outcome = Unknown
+		h.up.settle(waiting, answer{err: &failed})
+	}
+	if down != nil {
+		failed := *e
+		failed.Outcome = Unknown
+		h.over(down, &failed)
 	}
 	if closing == nil {
 		return

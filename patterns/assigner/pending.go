@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -17,6 +18,7 @@ type Progress struct {
 // answer is what a call or an open came to.
 type answer struct {
 	frames [][]byte
+	in     *inflow // the rest of a reply that comes in parts
 	hit    *Hit
 	err    error
 }
@@ -27,7 +29,12 @@ type pending struct {
 	ref      uint64
 	service  string
 	oneshot  bool // an open that carries its call
+	resume   time.Duration
+	frames   [][]byte  // of a call that may have to be sent again
+	deadline time.Time // of the same; zero: none
+	unsent   bool      // given up before it was handed to a connection
 	progress func(Progress)
+	out      *outflow // its body, where that is sent in parts
 	settled  atomic.Bool
 	doomed   *Error      // the refusal of an earlier call, because of which this one will be refused, too; the hit's
 	got      chan answer // one place: settling never blocks
@@ -43,6 +50,9 @@ func (u *uplink) settle(p *pending, a answer) bool {
 		return false
 	}
 	u.underway.Add(-1)
+	if p.out != nil && a.in == nil {
+		p.out.stop(errOver)
+	}
 	p.got <- a
 	return true
 }
@@ -61,7 +71,9 @@ func (u *uplink) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 	u.underway.Add(-1)
 	giveUp()
 	e := ctxError(ctx)
-	if e.Outcome = p.outcome(); e.Outcome == NeverStarted {
+	if e.Outcome = p.outcome(); p.unsent {
+		e.Text = "the caller gave up while the connection to the broker was lost; the call was never sent: allow more time"
+	} else if e.Outcome == NeverStarted {
 		e.Text = "the caller gave up before there was a slot; the open was cancelled: allow more time"
 	}
 	return answer{}, e
@@ -69,7 +81,7 @@ func (u *uplink) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 
 // outcome is what becomes of p when nobody waits for its answer: an open that carries no call has run nothing.
 func (p *pending) outcome() Outcome {
-	if p.service != "" && !p.oneshot {
+	if p.unsent || p.service != "" && !p.oneshot {
 		return NeverStarted
 	}
 	return Unknown

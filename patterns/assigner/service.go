@@ -73,8 +73,13 @@ type Call struct {
 	Seq     uint32   // 1 for the hit's first call
 	Frames  [][]byte // the body, at least one frame; the handler's until it returns
 
-	more [][]byte
-	slot *slot
+	more   [][]byte
+	slot   *slot
+	run    *callContext
+	in     *inflow  // its body, where that comes in parts
+	out    *outflow // its reply, where that goes in parts
+	closed bool     // Output is
+	broken error    // why that is not whole
 }
 
 // Body returns the first frame of the body.

@@ -30,6 +30,7 @@ type slot struct {
 	peer    wire.Peer // the connection its hit came on
 	thread  *host.Pinned
 	oneshot bool
+	direct  *passage // nil: by way of the broker
 
 	session Session
 	begun   uint32 // seq of the last call that began
@@ -47,6 +48,7 @@ type slot struct {
 	final     bool            // the running call is the hit's last
 	admitted  uint32          // seq of the last call that had its turn
 	cancelled map[uint32]bool // waiting calls that shall not run
+	streams   *streams        // bodies in parts; nil until there is one
 	until     time.Duration   // all calls that arrived up to then shall not run
 
 	// Under the worker's lock:
@@ -65,19 +67,32 @@ func (e *enrolment) begin(m *wire.Message) {
 	w, name := e.worker, string(m.Frame(0))
 	svc, ok := w.cfg.Services[name]
 	w.mu.Lock()
-	full := w.busy >= w.cfg.Slots
 	draining := w.draining || e.quits
 	_, twice := e.slots[m.Header.Hit]
-	if !ok || full || draining || twice {
+	twice = twice || w.front.has(m)
+	free, grown := false, false
+	if ok && !draining && !twice {
+		free, grown = w.slots.Take()
+	}
+	if !free {
+		e.told.slots = -1 // it is to be told, even what it has been told before
+		w.changed()
 		w.mu.Unlock()
-		e.refuse(m, name, ok, full, draining)
+		e.refuse(m, name, ok, !twice, draining)
 		return
 	}
 	s := &slot{worker: w, from: e, name: name, service: &svc, handle: m.Header.Hit, epoch: m.Header.Epoch, peer: e.peer, oneshot: m.Header.Flags.Has(wire.Last)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	w.busy++
 	e.slots[s.handle] = s
+	if grown {
+		e.told.slots, _ = w.slots.Share(e.own()) // the broker has counted it
+		w.hub.logger.Info("a slot was made", "slots", w.slots.Size(), "most", w.slots.Max)
+	}
+	w.changed()
 	w.mu.Unlock()
+	if m.Header.Flags.Has(wire.Direct) && w.front != nil {
+		w.front.expect(s, m.Frame(2))
+	}
 	w.spawn(s, m)
 }
 
@@ -101,7 +116,7 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 // slotMailbox is that of all slots; the broker bounds the calls under way per hit.
 var slotMailbox = host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded})
 
-// refuse answers a BEGIN that cannot be: the broker's count of slots is wrong, or the worker is leaving.
+// refuse answers a BEGIN that cannot be: other brokers' hits have the slots, the broker's count of them is wrong, or the worker is leaving.
 func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining bool) {
 	status, text := wire.Internal, "the worker has this session already"
 	switch {
@@ -110,7 +125,10 @@ func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining b
 	case draining:
 		status, text = wire.Draining, "the worker is about to stop"
 	case full:
-		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.Slots)
+		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.MaxSlots)
+		if len(e.worker.brokers) > 1 {
+			status, text = wire.SlotTaken, text+", some of them with hits of other brokers: open again"
+		}
 	}
 	h := wire.Header{Type: wire.Ended, Status: status, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 	if m.Header.Flags.Has(wire.Last) {
@@ -131,6 +149,8 @@ func (s *slot) Receive(ctx actor.Context) {
 		s.worker.hub.loop.Do(func() { s.from.bind(s, self) })
 	case *orphanage:
 		s.finish(ctx, wire.BrokerGone, "the connection to the broker is lost", supervision.Normal{})
+	case *severance:
+		s.finish(ctx, m.status, m.text, supervision.Normal{})
 	case *actor.Stopping:
 		s.stopping()
 	case *actor.Stopped:
@@ -144,7 +164,9 @@ func (s *slot) message(ctx actor.Context, m *wire.Message) {
 	}
 	switch m.Header.Type {
 	case wire.Call:
-		s.call(ctx, m)
+		if s.direct == nil || s.direct.admits(m) {
+			s.call(ctx, m)
+		}
 	case wire.End:
 		s.finish(ctx, wire.OK, "", supervision.Normal{})
 	}
@@ -224,10 +246,15 @@ func (s *slot) ended(status wire.Status, text string) {
 // end closes the session on its thread, frees the slot, and says the hit's last word: in this order, since the broker gives the slot to
 // another hit as soon as it hears of it. The last word is said even if Close leaves by runtime.Goexit.
 func (s *slot) end(word wire.Header, body ...[]byte) {
+	s.endBy(func() { s.send(word, body...) })
+}
+
+// endBy is end with the last word in say.
+func (s *slot) endBy(say func()) {
 	s.over = true
 	defer func() {
 		s.worker.vacate(s)
-		s.send(word, body...)
+		say()
 	}()
 	s.closeSession()
 }
@@ -273,6 +300,10 @@ func (s *slot) stopping() {
 // send sends on the connection the hit came on; on a later one nobody knows the hit.
 func (s *slot) send(h wire.Header, body ...[]byte) {
 	h.Hit, h.Epoch = s.handle, s.epoch
+	if s.direct != nil {
+		s.sendDirect(h, body)
+		return
+	}
 	s.from.sendOn(s.peer, &h, body...)
 }
 

@@ -40,10 +40,15 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 // serve runs the service's code and answers. It returns the crash that ended the session, if there was one.
 func (s *slot) serve(m *wire.Message, seq uint32, last bool, run *callContext) error {
 	s.begun = seq
-	c := &Call{Hit: s.handle, Service: s.name, Seq: seq, Frames: m.Body, slot: s}
+	c := &Call{Hit: s.handle, Service: s.name, Seq: seq, Frames: m.Body, slot: s, run: run}
+	if m.Header.Flags.Has(wire.More) {
+		s.arrives(m, c)
+	}
 	reply, err := s.run(run, c)
 	var crashed *crash
 	switch {
+	case err == nil && c.out != nil:
+		s.replyRest(c, last)
 	case err == nil:
 		s.leave(run)
 		s.reply(seq, last, reply, c.more)
@@ -122,6 +127,9 @@ func (s *slot) admit(m *wire.Message, run *callContext) bool {
 
 func (s *slot) leave(run *callContext) {
 	s.mu.Lock()
+	if s.streams != nil {
+		s.leaveStreams(s.admitted)
+	}
 	s.running, s.current = 0, nil
 	s.mu.Unlock()
 	run.cancel(context.Canceled)

@@ -43,11 +43,26 @@ func (e *enrolment) forward(m *wire.Message) bool {
 	return true
 }
 
+// stream hands PART and CREDIT to the slot that they are for. It runs on the loop.
+func (e *enrolment) stream(m *wire.Message) {
+	e.worker.mu.Lock()
+	s := e.slots[m.Header.Hit]
+	e.worker.mu.Unlock()
+	switch {
+	case s == nil || s.epoch != m.Header.Epoch: // the hit is over
+	case m.Header.Type == wire.Part:
+		s.part(m)
+	default:
+		s.credited(m)
+	}
+}
+
 // disown takes the hits of a connection that is gone, which are orphans from here on. It runs on the loop.
 func (e *enrolment) disown() map[uint64]*slot {
 	e.worker.mu.Lock()
 	defer e.worker.mu.Unlock()
 	old := e.slots
+	e.told.on = false
 	e.slots = make(map[uint64]*slot)
 	for _, s := range old {
 		s.orphaned = true
@@ -78,13 +93,14 @@ func (w *Worker) vacate(s *slot) {
 		return
 	}
 	s.vacated = true
-	w.busy--
+	w.slots.Give(time.Since(w.hub.zero))
 	if s.from.slots[s.handle] == s {
 		delete(s.from.slots, s.handle)
 	}
 	delete(s.from.orphans, s)
 	tell := s.counted
-	if w.busy == 0 && w.draining {
+	w.changed()
+	if w.slots.Used() == 0 && w.draining {
 		w.idled()
 	}
 	w.mu.Unlock()
@@ -97,6 +113,7 @@ func (w *Worker) vacate(s *slot) {
 // END that crosses its own last word.
 func (w *Worker) release(s *slot) {
 	w.vacate(s)
+	s.dropStreams()
 	w.hub.loop.Do(func() { s.from.unbind(s) })
 	if s.thread != nil {
 		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt)
@@ -113,6 +130,9 @@ func (w *Worker) idled() {
 }
 
 func (e *enrolment) unbind(s *slot) {
+	if s.direct != nil {
+		e.worker.front.over(s.direct)
+	}
 	e.worker.mu.Lock()
 	defer e.worker.mu.Unlock()
 	if _, taken := e.slots[s.handle]; !taken {

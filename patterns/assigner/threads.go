@@ -53,6 +53,18 @@ func (p *threadPool) give(t *host.Pinned, keep bool) {
 	t.Close(false)
 }
 
+// trim ends kept threads but for as many as there are free slots.
+func (p *threadPool) trim(free int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.kept); n > free; n-- {
+		t := p.kept[n-1]
+		p.kept = p.kept[:n-1]
+		delete(p.live, t)
+		t.Close(false)
+	}
+}
+
 // close ends kept threads and waits for all, until ctx ends: those that are blocked in native code stay.
 func (p *threadPool) close(ctx context.Context) error {
 	p.mu.Lock()

@@ -19,6 +19,8 @@ type uplink struct {
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
 	maxBody  atomic.Int64  // the broker's
+	directs  *directs      // the client's
+	window   atomic.Int64  // of the connection, bytes
 	over     chan struct{} // closed when nothing can be asked for any more
 
 	mu     sync.Mutex
@@ -27,8 +29,12 @@ type uplink struct {
 	end    *Error // why nothing can be asked for any more
 	peer   wire.Peer
 	reason string // of the last loss
-	opens  map[uint64]*pending
-	hits   map[uint64]*Hit
+
+	incarnation string        // of the broker, as of the last WELCOME
+	maxResume   time.Duration // the broker's
+
+	opens map[uint64]*pending
+	hits  map[uint64]*Hit
 }
 
 // newUplink returns the uplink to cfg.Broker; its link is the client's to make.
@@ -53,13 +59,14 @@ func (u *uplink) finish(e *Error) {
 		close(u.over)
 	}
 	u.mu.Unlock()
-	u.failAll(e)
+	u.failAll(e, false)
 }
 
 // open sends an OPEN as soon as there is a broker.
-func (u *uplink) open(ctx context.Context, service string, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
+func (u *uplink) open(ctx context.Context, r OpenRequest, h wire.Header, options []byte, body [][]byte, progress func(Progress)) (*pending, error) {
 	p := newPending(progress)
-	p.service, p.oneshot = service, h.Flags.Has(wire.First)
+	service := r.Service
+	p.service, p.oneshot, p.resume = service, h.Flags.Has(wire.First), r.Resume
 	if err := u.ready(ctx); err != nil {
 		return nil, u.name(err, service, 0)
 	}
@@ -116,6 +123,10 @@ func deadline(ctx context.Context) uint32 {
 	if !ok {
 		return 0
 	}
+	return untilDeadline(at)
+}
+
+func untilDeadline(at time.Time) uint32 {
 	left := time.Until(at)
 	left -= min(left/10, 50*time.Millisecond)
 	return uint32(min(max(left/time.Millisecond, 1), 1<<32-1))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
+	"github.com/troupe-mq/troupe/patterns/assigner/machine"
 	"github.com/troupe-mq/troupe/supervision"
 )
 
@@ -30,13 +32,18 @@ const (
 	Goroutines
 )
 
-// WorkerConfig says what a worker offers. Broker and Services are required; the other zero values are the documented defaults.
+// WorkerConfig says what a worker offers. Services is required; the other zero values are the documented defaults.
 type WorkerConfig struct {
 	Broker   string             // the broker's endpoint for workers; default DefaultWorkers
-	Name     string             // unique at the broker; default: host name and process id
+	Brokers  []string           // in place of Broker: several brokers' endpoints, which share the worker's slots
+	Name     string             // unique at each broker; default: host name and process id
 	Key      string             // the one string that `troupe keys add` has printed, for a broker with keys; as ClientConfig.Key
 	Slots    int                // hits served at the same time; default 8
 	Services map[string]Service // by name
+	// MaxSlots is how far the slots grow when hits find none free; default: as many as Slots. A slot above Slots that was idle for SlotIdle is
+	// retired; default 30 s.
+	MaxSlots int
+	SlotIdle time.Duration
 	// Heartbeat is how often the worker's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
 	// the connection up; defaults 1 s and 3 s.
 	Heartbeat, Silence time.Duration
@@ -48,13 +55,22 @@ type WorkerConfig struct {
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
 	// MaxBody is the largest body taken from the broker, bytes. A broker that passes larger ones is refused; default: none is.
 	MaxBody int
+	// DirectBind is the endpoint that the worker binds for direct hits, as tcp://127.0.0.1:0, where the system chooses the port; empty: it serves none.
+	DirectBind string
+	// DirectAdvertise is the host that clients are told in place of DirectBind's, say where that is 0.0.0.0.
+	DirectAdvertise string
+	// Insecure allows a DirectBind that other machines can reach.
+	Insecure bool
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }
 
 // Validate reports the first field that cannot be used.
 func (c *WorkerConfig) Validate() error {
-	if err := zmqsock.CheckEndpoint("connect", c.Broker); err != nil {
+	if err := c.checkBrokers(); err != nil {
+		return err
+	}
+	if err := c.checkDirect(); err != nil {
 		return err
 	}
 	switch {
@@ -62,6 +78,10 @@ func (c *WorkerConfig) Validate() error {
 		return errors.New("assigner: WorkerConfig.Services is empty: offer at least one service")
 	case c.Slots < 1 || c.Slots > wire.MaxSlots:
 		return fmt.Errorf("assigner: WorkerConfig.Slots is %d: from 1 to %d are possible", c.Slots, wire.MaxSlots)
+	case c.MaxSlots != 0 && (c.MaxSlots < c.Slots || c.MaxSlots > wire.MaxSlots):
+		return fmt.Errorf("assigner: WorkerConfig.MaxSlots is %d with %d Slots: from as many as Slots to %d are possible, or 0 for as many", c.MaxSlots, c.Slots, wire.MaxSlots)
+	case c.SlotIdle < 0:
+		return fmt.Errorf("assigner: WorkerConfig.SlotIdle is %v: it may not be negative", c.SlotIdle)
 	case len(c.Name) > wire.MaxName:
 		return fmt.Errorf("assigner: WorkerConfig.Name has %d bytes: at most %d are possible", len(c.Name), wire.MaxName)
 	case c.Stop < 0 || c.MaxBody < 0 || c.Heartbeat < 0 || c.Silence < 0:
@@ -81,9 +101,40 @@ func (c *WorkerConfig) Validate() error {
 	return checkKey("WorkerConfig.Key", c.Key)
 }
 
+// checkBrokers judges the endpoints of the brokers.
+func (c *WorkerConfig) checkBrokers() error {
+	if c.Broker != "" && len(c.Brokers) > 0 {
+		return fmt.Errorf("assigner: WorkerConfig has Broker %q and Brokers %q: set one of the two", c.Broker, c.Brokers)
+	}
+	for i, b := range c.endpoints() {
+		if err := zmqsock.CheckEndpoint("connect", b); err != nil {
+			return err
+		}
+		if slices.Index(c.Brokers, b) != i && len(c.Brokers) > 0 {
+			return fmt.Errorf("assigner: WorkerConfig.Brokers names %s twice: leave one of the two out", b)
+		}
+	}
+	return nil
+}
+
+// endpoints returns those of all brokers.
+func (c *WorkerConfig) endpoints() []string {
+	if len(c.Brokers) > 0 {
+		return c.Brokers
+	}
+	return []string{c.Broker}
+}
+
+// grows reports whether the worker can have more slots than at first.
+func (c *WorkerConfig) grows() bool { return c.MaxSlots > c.Slots }
+
 func (c WorkerConfig) withDefaults() WorkerConfig {
-	def(&c.Broker, DefaultWorkers)
+	if len(c.Brokers) == 0 {
+		def(&c.Broker, DefaultWorkers)
+	}
 	def(&c.Slots, 8)
+	def(&c.MaxSlots, c.Slots)
+	def(&c.SlotIdle, 30*time.Second)
 	def(&c.Stop, 5*time.Second)
 	if c.Name == "" {
 		h, _ := os.Hostname()
@@ -101,6 +152,7 @@ type Worker struct {
 	sessions    *actor.PID       // supervisor of slots
 	pool        *host.Goroutines // of slots without threads of their own
 	threads     threadPool
+	front       *front        // nil: it serves no direct hits
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
 	failed      chan struct{} // closed when all brokers have refused the worker for ever
@@ -108,8 +160,9 @@ type Worker struct {
 	ending      ending
 
 	mu       sync.Mutex
-	busy     int           // slots in use, those for hits of earlier connections included
-	idle     chan struct{} // closed when busy falls to zero after the last BEGIN
+	slots    *machine.Slots
+	keeper   *slotKeeper   // nil where all brokers know all there is to know about the slots
+	idle     chan struct{} // closed when no slot is in use after the last BEGIN
 	leaving  bool          // BYE is said
 	draining bool          // no BEGIN is taken any more
 }
@@ -124,9 +177,11 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	_, _ = rand.Read(b[:])
 	w := &Worker{
 		cfg: cfg, incarnation: hex.EncodeToString(b[:]), welcomed: make(chan struct{}), failed: make(chan struct{}),
-		idle: make(chan struct{}), ending: newEnding(),
+		idle: make(chan struct{}), ending: newEnding(), slots: machine.NewSlots(cfg.Slots, cfg.MaxSlots, cfg.SlotIdle),
 	}
-	w.brokers = []*enrolment{newEnrolment(w, cfg.Broker)}
+	for _, b := range cfg.endpoints() {
+		w.brokers = append(w.brokers, newEnrolment(w, b))
+	}
 	return w, nil
 }
 
@@ -155,20 +210,29 @@ func (w *Worker) Start(ctx context.Context) error {
 }
 
 func (w *Worker) start(ctx context.Context) error {
-	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.Slots, maxParked))
+	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.MaxSlots, maxParked))
 	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{
 		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
 		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)},
 	})
+	children := []supervision.ChildSpec{sessions}
+	if w.cfg.grows() || len(w.brokers) > 1 {
+		w.keeper = &slotKeeper{worker: w}
+		children = append(children, supervision.ChildSpec{ID: "slots", Start: func() actor.Actor { return w.keeper }})
+	}
 	sides := make([]brokerSide, len(w.brokers))
 	for i, e := range w.brokers {
 		sides[i] = brokerSide{e.broker, (*workerSide)(e)}
+	}
+	if w.cfg.DirectBind != "" {
+		w.front = newFront(w)
+		children = append(children, w.front.child())
 	}
 	h, err := startHub(ctx, hubConfig{
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
 		brokers: sides, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
-		children: []supervision.ChildSpec{sessions}, spin: workerSpin, busy: w.working,
+		children: children, spin: workerSpin, busy: w.working,
 	})
 	if err != nil {
 		return err
@@ -179,6 +243,11 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	if w.sessions, err = h.child(ctx, sessionsChild); err != nil {
 		return err
+	}
+	if w.front != nil {
+		if err := h.onLoop(ctx, w.front.bind); err != nil {
+			return err
+		}
 	}
 	return h.begin(ctx)
 }
@@ -201,7 +270,7 @@ func (w *Worker) Name() string { return w.cfg.Name }
 func (w *Worker) Busy() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.busy
+	return w.slots.Used()
 }
 
 // Drain tells the broker to send no new hits and waits until the open ones have ended.

@@ -16,6 +16,7 @@ const (
 	programProxy  = "proxy"
 	programLoad   = "hitload"
 	programWorker = "hitworker"
+	programBulk   = "bulk"
 	programTroupe = "troupe"
 	programTwin   = "twin"
 	programNATS   = "nats"
@@ -27,6 +28,7 @@ var cSources = map[string][]string{
 	programProxy:  {"proxy.c"},
 	programLoad:   {"hitload.c", "load.c", "link.c", "measure.c", "hit.c"},
 	programWorker: {"hitworker.c", "sessions.c", "link.c", "hit.c"},
+	programBulk:   {"bulk.c", "link.c", "measure.c", "hit.c"},
 	"vectors":     {"vectors.c", "hit.c"},
 }
 
@@ -55,7 +57,7 @@ func (h *house) close() { _ = os.RemoveAll(h.temp) } // what stays lies in the s
 
 // build builds all programs. What cannot be built fails the figures that need it, not the others.
 func (h *house) build(ctx context.Context) {
-	for _, name := range []string{programProxy, programLoad, programWorker} {
+	for _, name := range []string{programProxy, programLoad, programWorker, programBulk} {
 		h.broken[name] = h.buildC(ctx, name)
 	}
 	if h.broker == "" {

@@ -13,8 +13,10 @@ const (
 	goroutine64, goroutine512       = "go_goroutine_W64", "go_goroutine_W512"
 	thread64, thread512             = "go_thread_W64", "go_thread_W512"
 	manyHits                        = "many_hits"
+	pushPull, bulkRouted            = "push_pull", "bulk_routed"
 	peerProxy, peerNATS, peer100    = "C zmq_proxy", "NATS nc.Request", "100 hits"
 	perSecond, microseconds, perOne = "req/s", "us", "us/call"
+	megabytes, peerPush             = "MB/s", "PUSH/PULL"
 )
 
 // place names one value of one experiment.
@@ -49,6 +51,7 @@ var rows = []row{
 	{"go_goroutine_W512", perSecond, peerNATS, place{goroutine512, "rps"}, place{natsRequest, "rps"}, atLeast(1.0)},
 	{"go_thread_W64", perSecond, "64 goroutine slots", place{thread64, "rps"}, place{goroutine64, "rps"}, reach{}},
 	{"go_thread_W512", perSecond, "512 goroutine slots", place{thread512, "rps"}, place{goroutine512, "rps"}, reach{}},
+	{"large_1GiB_routed", megabytes, peerPush, place{bulkRouted, "mbps"}, place{pushPull, "mbps"}, atLeast(0.4)},
 	{"hits_100k_active_1k", perOne, peer100, place{manyHits, "active_cpu"}, place{manyHits, "few_cpu"}, atMost(1.2)},
 	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
 	{"hit_bytes", "B", "", place{manyHits, "hit_bytes"}, place{}, below(1500)},

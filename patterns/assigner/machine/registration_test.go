@@ -120,6 +120,10 @@ var table = map[string]struct {
 		refuse(wire.NameTaken), "Who claims the name meanwhile gets `name-taken`.",
 		map[string]reaction{"greeting": do(isRefused, fail), "greeting again": do(isRefused, fail)},
 	},
+	"refused": {
+		refuse(wire.Refused), "", // section 11: who is refused at HELLO or READY does not try again by itself
+		map[string]reaction{"greeting": do(isRefused, fail), "greeting again": do(isRefused, fail)},
+	},
 	"bad frame": {
 		refuse(wire.BadFrame), "A HELLO or READY that was refused registers nobody.",
 		map[string]reaction{"greeting": do(isRefused, fail), "greeting again": do(isRefused, fail)},

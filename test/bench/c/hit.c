@@ -30,7 +30,7 @@ static const struct rule {
 	[HIT_ERROR] = {1, 1, 2, HIT_LAST | HIT_REF},
 	[HIT_CLOSED] = {1, 1, 2, HIT_REF},
 	[HIT_REPORT] = {1, 1, 1, 0},
-	[HIT_RESUMED] = {1, 1, 1, 0},
+	[HIT_RESUMED] = {1, 2, 2, 0},
 	[HIT_VITALS] = {1, 1, 1, 0},
 	[HIT_READY] = {1, 1, 1, 0},
 	[HIT_ENDED] = {1, 0, 1, 0},

@@ -22,6 +22,23 @@ static void option(void *socket, int name, int value)
 		die("socket option %d: %s", name, zmq_strerror(errno));
 }
 
+// Sets a key option from an environment variable, Z85.
+static void key(void *socket, int name, const char *variable)
+{
+	const char *text = getenv(variable);
+	if (text == NULL || zmq_setsockopt(socket, name, text, strlen(text)) != 0)
+		die("%s must be a key in Z85 where CURVE_SERVER is set", variable);
+}
+
+static void encrypt(void *socket)
+{
+	if (getenv("CURVE_SERVER") == NULL)
+		return;
+	key(socket, ZMQ_CURVE_SERVERKEY, "CURVE_SERVER");
+	key(socket, ZMQ_CURVE_PUBLICKEY, "CURVE_PUBLIC");
+	key(socket, ZMQ_CURVE_SECRETKEY, "CURVE_SECRET");
+}
+
 void link_connect(struct link *l, const char *endpoint, int timeout_ms)
 {
 	l->context = zmq_ctx_new();
@@ -30,6 +47,7 @@ void link_connect(struct link *l, const char *endpoint, int timeout_ms)
 	option(l->socket, ZMQ_RCVHWM, 0);
 	option(l->socket, ZMQ_LINGER, 1000);
 	option(l->socket, ZMQ_RCVTIMEO, timeout_ms);
+	encrypt(l->socket);
 	if (zmq_connect(l->socket, endpoint) != 0)
 		die("connect %s: %s", endpoint, zmq_strerror(errno));
 }

@@ -23,7 +23,8 @@ struct message {
 // Prints why and ends the process: a benchmark with an error has no figure.
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-// Connects. Receiving gives up after timeout_ms.
+// Connects. Receiving gives up after timeout_ms. Where the variable CURVE_SERVER names the other end's public key (Z85), the connection is
+// encrypted, and CURVE_PUBLIC and CURVE_SECRET are this end's own pair.
 void link_connect(struct link *l, const char *endpoint, int timeout_ms);
 
 // Sends what is left, for a second at most, and frees everything.

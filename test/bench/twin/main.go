@@ -2,6 +2,7 @@
 //
 //	twin worker ENDPOINT SLOTS goroutine|thread
 //	twin client ENDPOINT CALLS SIZE WARM RUN
+//	twin bulk ENDPOINT BYTES
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
 package main
@@ -35,8 +36,10 @@ func run(ctx context.Context, args []string) error {
 		return work(ctx, args[1], args[2], args[3])
 	case len(args) == 6 && args[0] == "client":
 		return load(ctx, args[1], args[2:])
+	case len(args) == 3 && args[0] == "bulk":
+		return bulk(ctx, args[1], args[2])
 	}
-	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN")
+	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin bulk ENDPOINT BYTES")
 }
 
 func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body(), nil }
@@ -53,7 +56,7 @@ func work(ctx context.Context, endpoint, slots, kind string) error {
 	w, err := assigner.NewWorker(assigner.WorkerConfig{
 		Broker:   endpoint,
 		Slots:    count,
-		Services: map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}},
+		Services: map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}, "sink": {Threads: threads, Handler: sink}},
 	})
 	if err != nil {
 		return err

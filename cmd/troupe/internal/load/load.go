@@ -16,8 +16,9 @@ import (
 
 // Config says what load is made. All fields are required.
 type Config struct {
-	Service  string        // answers with its body
-	Hits     int           // open at the same time
+	Service  string // answers with its body
+	Hits     int    // open at the same time
+	Route    assigner.Route
 	Window   int           // calls under way at the same time
 	Size     int           // of a body, bytes, at least MinSize
 	Warm     time.Duration // before the measurement
@@ -53,7 +54,7 @@ func Open(ctx context.Context, clients []*assigner.Client, c Config) ([]*assigne
 	for k, client := range clients {
 		wg.Go(func() {
 			for i := k; i < len(hits) && errs[k] == nil; i += len(clients) {
-				hits[i], errs[k] = client.OpenWith(ctx, assigner.OpenRequest{Service: c.Service, Label: "bench"})
+				hits[i], errs[k] = client.OpenWith(ctx, assigner.OpenRequest{Service: c.Service, Label: "bench", Route: c.Route})
 			}
 		})
 	}

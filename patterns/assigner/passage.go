@@ -1,0 +1,240 @@
+package assigner
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"math"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge"
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
+
+// passage is the direct way between the slot of a hit and its client.
+type passage struct {
+	front    *front
+	slot     *slot
+	token    [16]byte
+	key      string // public, where the endpoint is encrypted
+	used     bool   // the token; the loop's
+	accepted uint32 // seq of the last call; the loop's, as the next one
+	final    bool   // that was the hit's last
+	await    int64  // bytes of the window that a client waits with for the lease, 0: none waits; the loop's
+
+	stands   atomic.Int64 // when OPENED was said, by the link's clock; 0: not yet
+	guest    atomic.Pointer[bridge.Guest]
+	severed  atomic.Bool   // nothing is served or answered any more
+	answered atomic.Uint32 // seq
+	bytes    atomic.Uint64 // of bodies, both ways
+	told     uint64        // bytes at the last TALLY; the loop's
+	toldSeq  uint32
+}
+
+// tokenVerdict says what became of a token; clients are told the first from the others only.
+type tokenVerdict uint8
+
+const (
+	tokenGood tokenVerdict = iota
+	tokenUnknown
+	tokenWrong
+	tokenUsed
+	tokenExpired
+	tokenVerdicts
+)
+
+var tokenNames = [tokenVerdicts]string{"direct_welcomed", "token_of_unknown_hit", "token_wrong", "token_used", "token_expired"}
+
+// tokenLife is how long after OPENED a token is good.
+const tokenLife = 10 * time.Second
+
+// judge compares a token with the hit's. It belongs to the loop, as does all that follows up to carry.
+func (p *passage) judge(now time.Duration, token []byte, err error) tokenVerdict {
+	stands := time.Duration(p.stands.Load())
+	switch {
+	case err != nil || subtle.ConstantTimeCompare(token, p.token[:]) == 0 || stands == 0:
+		return tokenWrong
+	case p.used || p.severed.Load():
+		return tokenUsed
+	case now > stands+tokenLife:
+		return tokenExpired
+	}
+	return tokenGood
+}
+
+// enter lets the client in; it is welcomed as soon as there is a lease.
+func (p *passage) enter(peer wire.Peer, window int64) {
+	p.used = true
+	p.dismiss()
+	window = p.front.worker.hub.loop.Window(peer, window)
+	g := p.front.ep.Guest(peer, window)
+	if g == nil {
+		return
+	}
+	p.guest.Store(g)
+	p.await = window
+	p.front.ep.BindHit(p.slot.handle, p.slot.epoch, peer, p.take)
+	p.welcome()
+}
+
+// welcome tells the client, if there is one that waits, that it may call.
+func (p *passage) welcome() {
+	if p.await == 0 || !p.holds() {
+		return
+	}
+	w := p.front.worker
+	info := wire.WelcomeInfo{
+		Broker: w.cfg.Name, Incarnation: w.incarnation, MaxBody: p.slot.from.maxBody.Load(), Window: p.await,
+		HeartbeatMS: p.slot.from.tenure.heartbeat, Name: "hit " + strconv.FormatUint(p.slot.handle, 16),
+	}
+	p.await = 0
+	h := wire.Header{Type: wire.Welcome, Flags: wire.Direct, Hit: p.slot.handle, Epoch: p.slot.epoch}
+	_ = p.guest.Load().Send(&h, wire.JSON(info))
+}
+
+// farewell tells the client that the hit is over, without any answer.
+func (p *passage) farewell(status wire.Status, text string) {
+	if g := p.guest.Load(); g != nil && !p.severed.Load() {
+		h := wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Hit: p.slot.handle, Epoch: p.slot.epoch, Arg: uint32(wire.Unknown)}
+		_ = g.Send(&h, []byte(text))
+	}
+}
+
+// sever ends the session: what runs is cancelled, and nothing is answered any more.
+func (p *passage) sever(status wire.Status, text string) {
+	if p.severed.Swap(true) {
+		return
+	}
+	s, w := p.slot, p.slot.worker
+	s.cancel(0, w.hub.loop.Now()+time.Hour)
+	s.stop()
+	w.mu.Lock()
+	pid := s.pid
+	w.mu.Unlock()
+	if pid != nil {
+		w.hub.system.Root.Send(pid, &severance{status, text})
+	}
+}
+
+// severance tells a slot that its direct way has ended.
+type severance struct {
+	status wire.Status
+	text   string
+}
+
+// tally tells the broker what the hit has done since it was told last.
+func (p *passage) tally() {
+	seq, bytes := p.answered.Load(), p.bytes.Load()
+	if seq == p.toldSeq && bytes == p.told {
+		return
+	}
+	p.toldSeq, p.told = seq, bytes
+	h := wire.Header{Type: wire.Tally, Hit: p.slot.handle, Epoch: p.slot.epoch, Seq: seq, Arg: uint32(min(bytes>>10, math.MaxUint32))}
+	p.slot.from.sendOn(p.slot.peer, &h)
+}
+
+// holds reports whether the hit may be served. It is safe for use from any goroutine.
+func (p *passage) holds() bool {
+	return !p.severed.Load() && p.slot.from.tenure.holds(p.slot.worker.hub.zero)
+}
+
+// carries reports whether a message of the slot goes to the client and not to the broker.
+func carries(h *wire.Header) bool {
+	switch h.Type {
+	case wire.Reply, wire.Working, wire.Part, wire.Credit:
+		return true
+	}
+	return h.Type == wire.Error && h.Seq != 0
+}
+
+// send sends what the slot says to its client, under the lease only. It is called on the slot's thread.
+func (p *passage) send(h *wire.Header, body ...[]byte) {
+	g := p.guest.Load()
+	if g == nil || !p.holds() {
+		return
+	}
+	for _, b := range body {
+		p.bytes.Add(uint64(len(b)))
+	}
+	if h.Type != wire.Working && h.Seq != 0 {
+		p.answered.Store(h.Seq)
+	}
+	_ = g.Send(h, body...)
+}
+
+// take hands a call to the slot, or refuses it as a broker would.
+func (p *passage) take(m *wire.Message) {
+	if status, text := p.refusal(m); status != wire.OK {
+		p.refuse(m, status, text)
+		return
+	}
+	p.accepted, p.final = m.Header.Seq, m.Header.Flags.Has(wire.Last)
+	p.bytes.Add(uint64(m.BodySize()))
+	w := p.slot.worker
+	w.hub.system.Root.Send(p.slot.pid, m.Copy())
+}
+
+// maxDirectCalls is how many calls of a direct hit may be under way.
+const maxDirectCalls = 256
+
+// refusal judges a call.
+func (p *passage) refusal(m *wire.Message) (wire.Status, string) {
+	switch limit := p.slot.from.maxBody.Load(); {
+	case p.severed.Load(), p.final:
+		return wire.IsClosed, "the hit is over: open another one"
+	case !p.holds():
+		return wire.LeaseOver, "the worker has not heard from its broker for too long: open another hit"
+	case m.Header.Seq != p.accepted+1:
+		return wire.BadSeq, fmt.Sprintf("call %d: %d is next: number calls one by one", m.Header.Seq, p.accepted+1)
+	case p.accepted-p.answered.Load() >= maxDirectCalls:
+		return wire.QueueFull, fmt.Sprintf("%d calls are under way, the limit is %d: wait for answers", p.accepted-p.answered.Load(), maxDirectCalls)
+	case int64(m.BodySize()) > limit:
+		return wire.TooLarge, fmt.Sprintf("the body has %d bytes, %d are taken (the broker's --max-body): send less", m.BodySize(), limit)
+	}
+	return wire.OK, ""
+}
+
+// refuse answers a call that never started.
+func (p *passage) refuse(m *wire.Message, status wire.Status, text string) {
+	p.front.refused[status].Add(1)
+	h := wire.Header{
+		Type: wire.Error, Status: status, Hit: p.slot.handle, Epoch: p.slot.epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted),
+	}
+	if g := p.guest.Load(); g != nil {
+		_ = g.Send(&h, []byte(text))
+	}
+}
+
+// admits reports whether a call may still begin, now that its turn has come, and refuses it if not. It is called on the slot's thread.
+func (p *passage) admits(m *wire.Message) bool {
+	if p.holds() {
+		return true
+	}
+	p.refuse(m, wire.LeaseOver, "the worker has not heard from its broker for too long: open another hit")
+	return false
+}
+
+// Counters returns what the worker has counted since its start, by name: direct clients welcomed, tokens that opened nothing, and messages that were
+// refused, by reason. It is safe for use from any goroutine.
+func (w *Worker) Counters() map[string]uint64 {
+	c := make(map[string]uint64)
+	if w.hub == nil {
+		return c
+	}
+	for i := wire.Status(1); i < wire.Statuses; i++ {
+		n := w.hub.loop.Stats().Refused(i)
+		if w.front != nil {
+			n += w.front.refused[i].Load()
+		}
+		if n > 0 {
+			c["refused_"+i.String()] = n
+		}
+	}
+	if w.front != nil {
+		for i, name := range tokenNames {
+			c[name] = w.front.tokens[i].Load()
+		}
+	}
+	return c
+}
