@@ -61,7 +61,7 @@ started in this process.`,
 	return cmd
 }
 
-func (f *benchFlags) check() error {
+func (f *benchFlags) check(namesBroker bool) error {
 	f.Size = int(f.size)
 	if f.direct {
 		f.Route = assigner.Direct
@@ -75,14 +75,14 @@ func (f *benchFlags) check() error {
 		return fmt.Errorf("--warm is %v and --duration is %v: measure for longer than nothing, as in 5s", f.Warm, f.Duration)
 	case f.self && f.Hits > wire.MaxSlots:
 		return fmt.Errorf("--hits is %d with --self: its one worker has at most %d slots", f.Hits, wire.MaxSlots)
-	case f.self && f.broker != "":
+	case f.self && namesBroker:
 		return errors.New("--self with --broker: --self starts a broker of its own: leave one of the two out")
 	}
 	return nil
 }
 
 func (a *app) bench(cmd *cobra.Command, f *benchFlags) (err error) {
-	if err := f.check(); err != nil {
+	if err := f.check(a.typed("broker")); err != nil {
 		return usage(err)
 	}
 	stopProfile, err := profile(f.profile)
@@ -202,6 +202,6 @@ func (a *app) startSelf(ctx context.Context, f *benchFlags) (stop func() error, 
 		return stop, err
 	}
 	stops = append(stops, w.Close)
-	f.broker = b.ClientEndpoints()[0]
+	f.broker, f.key = b.ClientEndpoints()[0], ""
 	return stop, nil
 }

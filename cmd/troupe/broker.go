@@ -33,6 +33,13 @@ SIGTERM or Ctrl-C makes it take no new hits and wait for the open ones, as long 
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.broker(cmd.Context(), f) },
 	}
 	f.add(cmd.Flags())
+	a.checks["broker"] = func() error {
+		cfg, err := f.config(a)
+		if err == nil {
+			err = cfg.Validate()
+		}
+		return err
+	}
 	return cmd
 }
 

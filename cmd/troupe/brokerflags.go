@@ -60,7 +60,6 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 // config turns flags into the broker's configuration, where zero often means the default.
 func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	c := f.cfg
-	c.Keys = firstOf(c.Keys, os.Getenv(keysEnv))
 	c.MaxBody, c.Window = int(f.maxBody), int64(f.window)
 	c.Admin = map[string]assigner.AdminRight{"auto": assigner.AdminDefault, "on": assigner.AdminOn, "off": assigner.AdminOff}[f.admin.String()]
 	for name, d := range map[string]time.Duration{"max-wait": c.MaxWait, "heartbeat": c.Heartbeat, "silence": c.Silence, "ask": c.Ask} {

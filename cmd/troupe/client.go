@@ -29,23 +29,19 @@ type target struct {
 }
 
 func (t *target) add(flags *pflag.FlagSet, timeout time.Duration, what string) {
-	flags.StringVar(&t.broker, "broker", "", "the broker's endpoint for clients (default $"+clientsEnv+" or "+assigner.DefaultClients+")")
+	flags.StringVar(&t.broker, "broker", assigner.DefaultClients, "the broker's endpoint for clients (or $"+clientsEnv+")")
 	flags.StringVar(&t.key, "key", "", keyUsage)
 	flags.DurationVar(&t.connect, "connect", 3*time.Second, "how long to wait for the broker")
 	flags.DurationVar(&t.timeout, "timeout", timeout, "how long "+what+" may take")
 }
 
-func (t *target) endpoint() string {
-	return firstOf(t.broker, os.Getenv(clientsEnv), assigner.DefaultClients)
-}
+func (t *target) endpoint() string { return t.broker }
 
 const keyUsage = "key for a broker with keys: what keys add has printed, or a file with it (default $" + keyEnv + ")"
 
-func envKey() string { return os.Getenv(keyEnv) }
-
-// loadKey reads a key from a flag, or from the environment.
+// loadKey reads a key, or the file that it is in.
 func loadKey(flag string) (string, error) {
-	key, err := keys.Load(firstOf(flag, envKey()))
+	key, err := keys.Load(flag)
 	if err != nil {
 		return "", fmt.Errorf("--key: %w", err)
 	}

@@ -29,6 +29,7 @@ func (a *app) completeFrom(t *target, list func(context.Context, *assigner.Clien
 	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 		defer cancel()
+		_ = a.settle(cmd) // as well as it can be
 		silent := slog.New(slog.DiscardHandler)
 		cfg, err := t.config(silent)
 		if err != nil {

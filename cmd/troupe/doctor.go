@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/doctor"
+	"github.com/troupe-mq/troupe/patterns/assigner"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -26,12 +27,12 @@ Exit codes: 0 all is well, 1 the broker turns the peer away, 2 the key or the en
 			if each <= 0 {
 				return usage(fmt.Errorf("--timeout is %v: it must be longer than nothing, as in 3s", each))
 			}
-			found := doctor.Examine(cmd.Context(), doctor.Case{Broker: t.endpoint(), Key: firstOf(t.key, envKey()), Timeout: each})
+			found := doctor.Examine(cmd.Context(), doctor.Case{Broker: t.endpoint(), Key: t.key, Timeout: each})
 			return a.diagnose(found)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&t.broker, "broker", "", "the broker's endpoint, for clients or workers (default $"+clientsEnv+" or the usual one)")
+	flags.StringVar(&t.broker, "broker", assigner.DefaultClients, "the broker's endpoint, for clients or workers (or $"+clientsEnv+")")
 	flags.StringVar(&t.key, "key", "", keyUsage)
 	flags.DurationVar(&each, "timeout", 3*time.Second, "how long each step may take")
 	return cmd

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
+	"github.com/troupe-mq/troupe/cmd/troupe/internal/settings"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 )
 
@@ -80,10 +81,11 @@ type failure struct {
 	Outcome string          `json:"outcome,omitempty"`
 	Why     json.RawMessage `json:"why,omitempty"`
 	Next    string          `json:"next,omitempty"`
+	Excerpt string          `json:"excerpt,omitempty"` // of a configuration file
 }
 
 func newFailure(err error) failure {
-	f := failure{Error: err.Error(), Code: exitCode(err)}
+	f := failure{Error: err.Error(), Code: exitCode(err), Excerpt: settings.ExcerptOf(err)}
 	var c *coded
 	if errors.As(err, &c) {
 		f.Next = c.next
@@ -115,6 +117,9 @@ func (a *app) complain(err error) {
 			continue
 		}
 		fmt.Fprintln(a.err, f.text())
+		if f.Excerpt != "" {
+			fmt.Fprintln(a.err, f.Excerpt)
+		}
 		if f.Why != nil {
 			fmt.Fprintln(a.err, "why:", string(f.Why))
 		}

@@ -23,8 +23,8 @@ const (
 type keysFlags struct{ dir string }
 
 func (f *keysFlags) folder() keys.Dir {
-	if dir := firstOf(f.dir, os.Getenv(keysEnv)); dir != "" {
-		return keys.Dir{Path: dir}
+	if f.dir != "" {
+		return keys.Dir{Path: f.dir}
 	}
 	base, err := os.UserConfigDir()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // asTroupe makes the test binary the command: the tests run real processes of it.
-const asTroupe = "TROUPE_TEST_AS_COMMAND"
+const asTroupe = "TEST_AS_TROUPE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asTroupe) != "" {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/cmd/troupe/internal/settings"
 )
 
 // safety is how long a test waits for what must happen.
@@ -36,7 +38,7 @@ type process struct {
 func start(t *testing.T, words ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0]), out: newLines(), err: newLines(), gone: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asTroupe+"=1", clientsEnv+"=tcp://127.0.0.1:1", workersEnv+"=tcp://127.0.0.1:1")
+	p.cmd.Env = append(os.Environ(), asTroupe+"=1", clientsEnv+"=tcp://127.0.0.1:1", workersEnv+"=tcp://127.0.0.1:1", settings.ConfigVar+"=/dev/null")
 	for len(words) > 0 && strings.HasPrefix(words[0], "TROUPE_") {
 		p.cmd.Env, words = append(p.cmd.Env, words[0]), words[1:]
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/cmd/troupe/internal/settings"
 )
 
 // app is one run of the program: its streams, and the flags that all commands share.
@@ -18,17 +20,25 @@ type app struct {
 	logs     choice
 	logger   *slog.Logger
 	started  bool // the command line was understood
+	config   string
+	layers   settings.Layers
+	origins  map[string]settings.Origin // where the values of the command's flags come from
+	checks   map[string]func() error    // by command: looks at its configuration as a whole
+}
+
+func newApp(in io.Reader, out, err io.Writer) *app {
+	return &app{
+		in: in, out: out, err: err, logger: slog.New(slog.DiscardHandler), checks: make(map[string]func() error),
+		format: oneOf("table", "json"), level: oneOf("info", "debug", "warn", "error"), logs: oneOf("text", "json"),
+	}
 }
 
 // run carries out a command line and returns the exit code. An error is told on err.
 func run(args []string, in io.Reader, out, err io.Writer) int {
-	a := &app{
-		in: in, out: out, err: err, logger: slog.New(slog.DiscardHandler),
-		format: oneOf("table", "json"), level: oneOf("info", "debug", "warn", "error"), logs: oneOf("text", "json"),
-	}
+	a := newApp(in, out, err)
 	root := a.root()
 	root.SetArgs(args)
-	failed := root.Execute()
+	cmd, failed := root.ExecuteC()
 	if failed != nil && !a.started {
 		failed = misunderstood(failed)
 		if asksForJSON(args) {
@@ -36,6 +46,7 @@ func run(args []string, in io.Reader, out, err io.Writer) int {
 		}
 	}
 	if failed != nil {
+		failed = a.inWordsOfFlags(cmd, failed)
 		a.complain(failed)
 	}
 	return exitCode(failed)
@@ -55,10 +66,9 @@ A broker stands between clients and workers. Start one, then a worker, then make
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not reachable, 4 not in time or not complete.`,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.started = true
-			a.logger = newLogger(a.err, a.level.String(), a.logs.String())
-			return nil
+			return a.settle(cmd)
 		},
 	}
 	root.SetIn(a.in)
@@ -68,8 +78,9 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not reachable, 4 not in time or not
 	flags.VarP(&a.format, "format", "o", "form of the data on standard output: table or json")
 	flags.Var(&a.level, "log-level", "what is logged on standard error: debug, info, warn or error")
 	flags.Var(&a.logs, "log-format", "form of the log: text or json")
+	flags.StringVar(&a.config, "config", "", "configuration file (default $"+settings.ConfigVar+", ./troupe.yaml, or those that troupe help config lists)")
 	root.AddCommand(a.brokerCommand(), a.workerCommand(), a.callCommand(), a.hitCommand(), a.statusCommand(),
-		a.benchCommand(), a.clientCommand(), a.keysCommand(), a.doctorCommand(), a.versionCommand())
+		a.benchCommand(), a.clientCommand(), a.keysCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

@@ -44,6 +44,10 @@ The demo services:
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), f) },
 	}
 	f.add(cmd.Flags())
+	a.checks["worker"] = func() error {
+		_, err := f.config(a)
+		return err
+	}
 	cmd.AddCommand(a.workerListCommand())
 	a.complete(cmd, "service", cobra.FixedCompletions(describedDemos(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type workerFlags struct {
 
 func (f *workerFlags) add(flags *pflag.FlagSet) {
 	f.maxBody = size(assigner.DefaultBrokerConfig().MaxBody)
-	flags.StringVar(&f.broker, "broker", "", "the broker's endpoint for workers (default $"+workersEnv+" or "+assigner.DefaultWorkers+")")
+	flags.StringVar(&f.broker, "broker", assigner.DefaultWorkers, "the broker's endpoint for workers (or $"+workersEnv+")")
 	flags.StringVar(&f.key, "key", "", keyUsage)
 	flags.StringVar(&f.name, "name", "", "unique at the broker (default host and process id)")
 	flags.StringSliceVar(&f.services, "service", nil, "service to offer; may be repeated (default all demo services)")
@@ -69,7 +68,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		threads = assigner.Goroutines
 	}
 	c := assigner.WorkerConfig{
-		Broker: firstOf(f.broker, os.Getenv(workersEnv), assigner.DefaultWorkers), Name: f.name, Slots: f.slots,
+		Broker: f.broker, Name: f.name, Slots: f.slots,
 		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
 	}

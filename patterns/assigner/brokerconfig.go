@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
@@ -99,7 +101,14 @@ func (c *BrokerConfig) Validate() error {
 	case c.Admin < AdminDefault || c.Admin > AdminOff:
 		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
 	}
-	return nil
+	d := c.withDefaults()
+	return checkLoop(bridge.Config{MaxBody: d.MaxBody, Window: d.Window, Heartbeat: d.Heartbeat, Silence: d.Silence})
+}
+
+// checkLoop reports what a loop would not take of the fields that are passed on to it.
+func checkLoop(c bridge.Config) error {
+	c.System = &actor.ActorSystem{} // there will be one
+	return c.Validate()
 }
 
 // ErrInsecure is the cause of the error for an endpoint that other machines can reach.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/supervision"
@@ -55,6 +56,9 @@ func (c *ClientConfig) Validate() error {
 	}
 	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 || c.DirectPatience < 0 {
 		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d, MaxBody %d and DirectPatience %v (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody, c.DirectPatience)
+	}
+	if err := checkLoop(bridge.Config{MaxBody: c.MaxBody, Spin: c.Spin, Heartbeat: c.Heartbeat, Silence: c.Silence}); err != nil {
+		return err
 	}
 	return checkKey("ClientConfig.Key", c.Key)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/troupe-mq/troupe/actors/host"
+	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/patterns/assigner/machine"
@@ -93,6 +94,9 @@ func (c *WorkerConfig) Validate() error {
 		if err := s.validate(name); err != nil {
 			return err
 		}
+	}
+	if err := checkLoop(bridge.Config{MaxBody: c.MaxBody, Heartbeat: c.Heartbeat, Silence: c.Silence}); err != nil {
+		return err
 	}
 	return checkKey("WorkerConfig.Key", c.Key)
 }
