@@ -19,11 +19,10 @@ type trip struct {
 	body     [][]byte
 	progress func(Progress)
 
-	at    map[int]*pending // the OPEN under way at a broker
-	got   chan arrival     // room for more than can be under way
-	news  chan struct{}
-	last  *Error // the last refusal
-	waits bool   // there was one that let the OPEN wait
+	at   map[int]*pending // the OPEN under way at a broker
+	got  chan arrival     // room for more than can be under way
+	news chan struct{}
+	last *Error // the last refusal
 }
 
 // arrival is an answer to one of a trip's OPENs.

@@ -106,10 +106,10 @@ func TestFilesThatHoldKeysAreKeptToOneself(t *testing.T) {
 
 func TestTheFirstTrustedFileIsFound(t *testing.T) {
 	dir := t.TempDir()
-	env := map[string]string{"XDG_CONFIG_HOME": dir, "HOME": "/home/x"}
+	env := map[string]string{"XDG_CONFIG_HOME": dir, "HOME": "/somewhere"}
 	require.Equal(t, []string{"troupe.yaml", filepath.Join(dir, "troupe", "config.yaml"), "/etc/troupe/config.yaml"}, settings.Places(func(k string) string { return env[k] }))
 	delete(env, "XDG_CONFIG_HOME")
-	require.Equal(t, "/home/x/.config/troupe/config.yaml", settings.Places(func(k string) string { return env[k] })[1])
+	require.Equal(t, "/somewhere/.config/troupe/config.yaml", settings.Places(func(k string) string { return env[k] })[1])
 
 	first, second := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
 	found, err := settings.Find([]string{first, second})
