@@ -13,7 +13,8 @@ import (
 // slots grow, or if several brokers share them; all that it looks at is under the worker's lock.
 type slotKeeper struct {
 	worker       *Worker
-	retire, tell *bridge.Timer
+	self         *actor.PID
+	retire, tell *bridge.Timer // nil until the worker has its loop
 	due          bool // brokers are to be told
 	posted       bool // the timers are about to be set
 }
@@ -31,16 +32,24 @@ func (k *slotKeeper) Receive(ctx actor.Context) {
 	w := k.worker
 	switch ctx.Message().(type) {
 	case *actor.Started:
-		k.retire = w.hub.loop.NewTimer(ctx.Self(), &retireDue{})
-		k.tell = w.hub.loop.NewTimer(ctx.Self(), &tellDue{})
+		k.self = ctx.Self()
 	case *retireDue:
 		w.retire()
 	case *tellDue:
 		w.tell()
 	case *actor.Stopping:
-		k.retire.Stop()
-		k.tell.Stop()
+		if k.retire != nil {
+			k.retire.Stop()
+			k.tell.Stop()
+		}
 	}
+}
+
+// begin makes the timers: the actor has started before the worker has its hub. It runs on the loop.
+func (k *slotKeeper) begin() error {
+	loop := k.worker.hub.loop
+	k.retire, k.tell = loop.NewTimer(k.self, &retireDue{}), loop.NewTimer(k.self, &tellDue{})
+	return nil
 }
 
 // share is what a broker knows about the worker's slots, since READY on the present connection.

@@ -244,6 +244,11 @@ func (w *Worker) start(ctx context.Context) error {
 	if w.sessions, err = h.child(ctx, sessionsChild); err != nil {
 		return err
 	}
+	if w.keeper != nil {
+		if err := h.onLoop(ctx, w.keeper.begin); err != nil {
+			return err
+		}
+	}
 	if w.front != nil {
 		if err := h.onLoop(ctx, w.front.bind); err != nil {
 			return err
