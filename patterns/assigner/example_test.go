@@ -152,3 +152,31 @@ func serve(ctx context.Context, s assigner.Service) (*assigner.Client, func()) {
 		}
 	}
 }
+
+// A server is a broker with threads of its own.
+func ExampleServer() {
+	s, err := assigner.NewServer(assigner.ServerConfig{
+		Broker: assigner.BrokerConfig{Clients: []string{"inproc://example-server"}},
+		Worker: assigner.WorkerConfig{Services: map[string]assigner.Service{"upper": {Handler: func(_ context.Context, c *assigner.Call) ([]byte, error) { return bytes.ToUpper(c.Body()), nil }}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.Start(ctx); err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close(ctx)
+	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: "inproc://example-server"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	reply, err := c.Do(ctx, "upper", []byte("hello"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(reply))
+	// Output: HELLO
+}
