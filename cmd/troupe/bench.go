@@ -202,6 +202,6 @@ func (a *app) startSelf(ctx context.Context, f *benchFlags) (stop func() error, 
 		return stop, err
 	}
 	stops = append(stops, w.Close)
-	f.broker, f.key = b.ClientEndpoints()[0], ""
+	f.brokers, f.key = b.ClientEndpoints(), ""
 	return stop, nil
 }

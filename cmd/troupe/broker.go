@@ -20,7 +20,7 @@ const stopLimit = 5 * time.Second
 
 func (a *app) brokerCommand() *cobra.Command {
 	f := &brokerFlags{cfg: assigner.DefaultBrokerConfig(), admin: oneOf("auto", "on", "off")}
-	f.maxBody, f.window = size(f.cfg.MaxBody), size(f.cfg.Window)
+	f.maxBody, f.window, f.maxKept = size(f.cfg.MaxBody), size(f.cfg.Window), size(f.cfg.MaxKept)
 	cmd := &cobra.Command{
 		Use:   "broker",
 		Short: "Run a broker: it gives hits to workers and passes their calls",

@@ -19,6 +19,7 @@ type brokerFlags struct {
 	cfg             assigner.BrokerConfig
 	admin           choice
 	maxBody, window size
+	maxKept         size
 	drain           time.Duration
 	gcPercent       int
 	memory          size
@@ -42,6 +43,8 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Silence, "silence", c.Silence, "silence after which a connection is given up")
 	flags.DurationVar(&c.Ask, "ask", c.Ask, "how long a worker may take to answer when another one claims its name")
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
+	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
+	flags.Var(&f.maxKept, "max-kept", "answers kept per hit that can be resumed, until its client has acknowledged them")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.IntVar(&f.gcPercent, "gc-percent", 0, "garbage collection target in percent; 0: GOGC, or the broker's own")
 	flags.Var(&f.memory, "memory-limit", "soft limit of the broker's memory (default GOMEMLIMIT)")
@@ -60,7 +63,7 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 // config turns flags into the broker's configuration, where zero often means the default.
 func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	c := f.cfg
-	c.MaxBody, c.Window = int(f.maxBody), int64(f.window)
+	c.MaxBody, c.Window, c.MaxKept = int(f.maxBody), int64(f.window), int(f.maxKept)
 	c.Admin = map[string]assigner.AdminRight{"auto": assigner.AdminDefault, "on": assigner.AdminOn, "off": assigner.AdminOff}[f.admin.String()]
 	for name, d := range map[string]time.Duration{"max-wait": c.MaxWait, "heartbeat": c.Heartbeat, "silence": c.Silence, "ask": c.Ask} {
 		if d <= 0 {
@@ -68,6 +71,8 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 		}
 	}
 	switch {
+	case c.MaxResume < 0:
+		return c, fmt.Errorf("--max-resume is %v: it may not be negative; 0 keeps no hit without its client", c.MaxResume)
 	case f.drain < 0 || c.Grace < 0:
 		return c, fmt.Errorf("--drain is %v and --grace is %v: neither may be negative", f.drain, c.Grace)
 	case c.MaxQueue < 0 || c.MaxCalls < 1:
@@ -79,6 +84,9 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 		if strings.HasPrefix(ep, "inproc:") {
 			return c, fmt.Errorf("%s: inproc does not leave this process, where nobody would connect: use tcp or ipc", ep)
 		}
+	}
+	if c.MaxResume == 0 {
+		c.MaxResume = -1
 	}
 	if c.MaxQueue == 0 {
 		c.MaxQueue = -1

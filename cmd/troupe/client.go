@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,20 +25,40 @@ const clientsEnv = "TROUPE_BROKER"
 
 // target says which broker a command asks, and how long it waits.
 type target struct {
-	broker  string
+	brokers []string // as URL or URL#WEIGHT
+	one     bool     // the command is about one broker
 	key     string
 	connect time.Duration
 	timeout time.Duration
 }
 
 func (t *target) add(flags *pflag.FlagSet, timeout time.Duration, what string) {
-	flags.StringVar(&t.broker, "broker", assigner.DefaultClients, "the broker's endpoint for clients (or $"+clientsEnv+")")
+	flags.StringSliceVar(&t.brokers, "broker", []string{assigner.DefaultClients}, "the broker's endpoint for clients (or $"+clientsEnv+"); calls may go to several, as URL or URL#WEIGHT")
 	flags.StringVar(&t.key, "key", "", keyUsage)
 	flags.DurationVar(&t.connect, "connect", 3*time.Second, "how long to wait for the broker")
 	flags.DurationVar(&t.timeout, "timeout", timeout, "how long "+what+" may take")
 }
 
-func (t *target) endpoint() string { return t.broker }
+// several reads the brokers. The error names the one that cannot be.
+func (t *target) several() ([]assigner.BrokerRef, error) {
+	if t.one && len(t.brokers) != 1 {
+		return nil, fmt.Errorf("--broker names %d brokers, and this command is about one: ask them one by one", len(t.brokers))
+	}
+	all := make([]assigner.BrokerRef, len(t.brokers))
+	for i, text := range t.brokers {
+		url, weight, weighed := strings.Cut(text, "#")
+		all[i] = assigner.BrokerRef{URL: url, Weight: 1}
+		if n, err := strconv.Atoi(weight); weighed && (err != nil || n < 1) {
+			return nil, fmt.Errorf("--broker %s: the weight %q is no whole number from 1 on: write %s#3, say", text, weight, url)
+		} else if weighed {
+			all[i].Weight = n
+		}
+		if slices.ContainsFunc(all[:i], func(b assigner.BrokerRef) bool { return b.URL == url }) {
+			return nil, fmt.Errorf("--broker names %s twice: leave one of the two out", url)
+		}
+	}
+	return all, nil
+}
 
 const keyUsage = "key for a broker with keys: what keys add has printed, or a file with it (default $" + keyEnv + ")"
 
@@ -50,8 +73,12 @@ func loadKey(flag string) (string, error) {
 
 // config is that of a client of the target.
 func (t *target) config(logger *slog.Logger) (assigner.ClientConfig, error) {
+	brokers, err := t.several()
+	if err != nil {
+		return assigner.ClientConfig{}, err
+	}
 	key, err := loadKey(t.key)
-	return assigner.ClientConfig{Broker: t.endpoint(), Key: key, Logger: logger, System: newSystem(logger)}, err
+	return assigner.ClientConfig{Brokers: brokers, Key: key, Logger: logger, System: newSystem(logger)}, err
 }
 
 // ask connects to the broker and lets do speak with it. SIGINT and SIGTERM end do's context.

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	t := &target{}
+	t := &target{one: true}
 	var each time.Duration
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Find out how far a peer comes with a broker, and explain what fails",
@@ -27,12 +27,16 @@ Exit codes: 0 all is well, 1 the broker turns the peer away, 2 the key or the en
 			if each <= 0 {
 				return usage(fmt.Errorf("--timeout is %v: it must be longer than nothing, as in 3s", each))
 			}
-			found := doctor.Examine(cmd.Context(), doctor.Case{Broker: t.endpoint(), Key: t.key, Timeout: each})
+			brokers, err := t.several()
+			if err != nil {
+				return usage(err)
+			}
+			found := doctor.Examine(cmd.Context(), doctor.Case{Broker: brokers[0].URL, Key: t.key, Timeout: each})
 			return a.diagnose(found)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&t.broker, "broker", assigner.DefaultClients, "the broker's endpoint, for clients or workers (or $"+clientsEnv+")")
+	flags.StringSliceVar(&t.brokers, "broker", []string{assigner.DefaultClients}, "the broker's endpoint, for clients or workers (or $"+clientsEnv+")")
 	flags.StringVar(&t.key, "key", "", keyUsage)
 	flags.DurationVar(&each, "timeout", 3*time.Second, "how long each step may take")
 	return cmd

@@ -34,7 +34,7 @@ func needsCommand(cmd *cobra.Command, _ []string) error {
 }
 
 func (a *app) hitListCommand() *cobra.Command {
-	t := &target{}
+	t := &target{one: true}
 	var service, worker string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the open hits", Args: cobra.NoArgs,
@@ -84,14 +84,22 @@ func (a *app) printHits(hits []machine.HitRow) error {
 		}
 		rows[i] = []string{
 			h.Hit, h.Actor, h.Service, h.Worker, strconv.Itoa(h.PID), thread, strconv.FormatUint(uint64(h.Calls), 10),
-			strconv.FormatUint(uint64(h.Waiting), 10), age(h.AgeMS), h.State, h.Route, h.Client, h.Label,
+			strconv.FormatUint(uint64(h.Waiting), 10), age(h.AgeMS), stateOf(h), h.Route, h.Client, h.Label,
 		}
 	}
 	return a.table("HIT ACTOR SERVICE WORKER PID THREAD CALLS UNDERWAY AGE STATE ROUTE CLIENT LABEL", rows)
 }
 
+// stateOf is a hit's state; of one that waits for its client it says how much longer.
+func stateOf(h machine.HitRow) string {
+	if h.LeftMS == 0 {
+		return h.State
+	}
+	return h.State + ", " + age(h.LeftMS) + " left"
+}
+
 func (a *app) hitKillCommand() *cobra.Command {
-	t := &target{}
+	t := &target{one: true}
 	cmd := &cobra.Command{
 		Use: "kill HIT...", Short: "End hits",
 		Long: `End hits, each named by its handle or the beginning of it. What runs is cancelled, the session is closed on its thread, and the client

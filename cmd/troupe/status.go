@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	t := &target{}
+	t := &target{one: true}
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show a broker's services and counters", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,9 +45,9 @@ func (a *app) printStatus(s machine.StatusReport) error {
 	if len(s.Services) > 0 {
 		rows := make([][]string, len(s.Services))
 		for i, row := range s.Services {
-			rows[i] = []string{row.Name, strconv.Itoa(row.Workers), strconv.Itoa(row.Slots), strconv.Itoa(row.Used), strconv.Itoa(row.Waiting)}
+			rows[i] = []string{row.Name, strconv.Itoa(row.Workers), strconv.Itoa(row.Slots), strconv.Itoa(row.Max), strconv.Itoa(row.Used), strconv.Itoa(row.Waiting)}
 		}
-		if err := a.table("SERVICE WORKERS SLOTS USED WAITING", rows); err != nil {
+		if err := a.table("SERVICE WORKERS SLOTS MAX USED WAITING", rows); err != nil {
 			return err
 		}
 		fmt.Fprintln(a.out)
@@ -62,6 +62,8 @@ func (a *app) printCounters(s machine.StatusReport) error {
 	fmt.Fprintf(w, "hits\t%d opened, %d ended, %d failed, %d crashed\n", t.Opened, t.Ended, t.Failed, t.Crashed)
 	fmt.Fprintf(w, "opens\t%d have waited, %d expired\n", t.Queued, t.Expired)
 	fmt.Fprintf(w, "workers lost\t%d\n", t.Lost)
+	fmt.Fprintf(w, "hits resumed\t%d, %d given up because nobody did\n", t.Resumed, t.Abandoned)
+	fmt.Fprintf(w, "slots\t%d grown, %d retired, %d taken by others first\n", t.Grown, t.Retired, t.Taken)
 	if k := s.Access; k != nil {
 		fmt.Fprintf(w, "no right\t%d clients, %d workers, %d opens, %d admins; %d peers revoked\n", k.Clients, k.Workers, k.Services, k.Admins, k.Revoked)
 	}

@@ -96,6 +96,7 @@ const patience = 2 * time.Second
 
 // serveHits returns at the first interrupt, or when the worker cannot go on.
 func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.WorkerConfig) error {
+	brokers := strings.Join(cfg.Brokers, " and ")
 	ended := make(chan error, 1)
 	go func() { ended <- w.Wait(signals.drain) }()
 	late := time.NewTimer(patience)
@@ -106,10 +107,10 @@ func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.Wo
 			return err
 		case <-late.C:
 			if why := w.Refusal(); why != "" {
-				fmt.Fprintf(a.err, "%s lets this worker not in yet, still trying: %s: `troupe doctor --broker %s` says more\n", cfg.Broker, why, cfg.Broker)
+				fmt.Fprintf(a.err, "%s lets this worker not in yet, still trying: %s: `troupe doctor --broker %s` says more\n", brokers, why, cfg.Brokers[0])
 				continue
 			}
-			fmt.Fprintf(a.err, "no broker answers at %s yet, still trying: is `troupe broker` running?\n", cfg.Broker)
+			fmt.Fprintf(a.err, "no broker answers at %s yet, still trying: is `troupe broker` running?\n", brokers)
 		case <-welcomed:
 			late.Stop()
 			welcomed = nil
@@ -131,12 +132,12 @@ func (a *app) introduce(w *assigner.Worker, cfg assigner.WorkerConfig) error {
 	}
 	if a.json() {
 		return json.NewEncoder(a.out).Encode(map[string]any{
-			"worker": w.Name(), "pid": os.Getpid(), "broker": cfg.Broker, "services": services,
+			"worker": w.Name(), "pid": os.Getpid(), "broker": strings.Join(cfg.Brokers, ","), "services": services,
 			"slots": cfg.Slots, "threads": threads,
 		})
 	}
 	t := tabwriter.NewWriter(a.out, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(t, "worker\t%s\nbroker\t%s\nservices\t%s\nslots\t%d (threads %s)\n", w.Name(), cfg.Broker, strings.Join(services, " "), cfg.Slots, threads)
+	fmt.Fprintf(t, "worker\t%s\nbroker\t%s\nservices\t%s\nslots\t%d (threads %s)\n", w.Name(), strings.Join(cfg.Brokers, " "), strings.Join(services, " "), cfg.Slots, threads)
 	return t.Flush()
 }
 

@@ -115,3 +115,30 @@ func TestCrashesAreLogged(t *testing.T) {
 	w.err.await(t, `"level":"DEBUG"`)
 	require.NotContains(t, h.broker.err.String(), "actor system started")
 }
+
+// Slots grow while hits find none free, and both are shown.
+func TestWorkerSlotsGrow(t *testing.T) {
+	h := newHouse(t)
+	w := start(t, h.workers, "worker", "--name", "small", "--service", "count", "--slots", "1", "--max-slots", "3")
+	w.out.await(t, "slots")
+	for range 3 {
+		h.hit(t, "count")
+	}
+	table := troupe(t, exitOK, h.clients, "worker", "list").out.String()
+	require.Regexp(t, `(?m)^small +serving +3/3 `, table)
+	require.Regexp(t, `(?m)^slots +2 grown, 0 retired`, troupe(t, exitOK, h.clients, "status").out.String())
+	p := troupe(t, exitUsage, "worker", "--slots", "4", "--max-slots", "2")
+	require.Contains(t, p.err.String(), "--max-slots is 2 with 4 --slots")
+}
+
+// A call goes to the broker that has room; commands about one broker say so.
+func TestSeveralBrokersOnTheCommandLine(t *testing.T) {
+	h := newHouse(t)
+	h.worker(t, "--service", "upper")
+	url := strings.TrimPrefix(h.clients, clientsEnv+"=")
+	out := troupe(t, exitOK, "call", "--broker", "tcp://127.0.0.1:1", "--broker", url+"#3", "upper", "hello").out.String()
+	require.Equal(t, "HELLO\n", out)
+	require.Contains(t, troupe(t, exitUsage, "call", "--broker", url+"#x", "upper").err.String(), `the weight "x" is no whole number`)
+	require.Contains(t, troupe(t, exitUsage, "status", "--broker", url+",tcp://127.0.0.1:1").err.String(), "this command is about one")
+	require.Contains(t, troupe(t, exitUsage, "call", "--broker", url+","+url, "upper").err.String(), "twice")
+}

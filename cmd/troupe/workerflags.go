@@ -20,19 +20,22 @@ import (
 const workersEnv = "TROUPE_WORKERS"
 
 type workerFlags struct {
-	broker, name string
-	key          string
-	services     []string
-	command      string
-	framing      choice
-	slots        int
-	threads      choice
-	keep         bool
-	drain        time.Duration
-	patience     time.Duration
-	maxBody      size
-	perFrame     bool
-	profile      string
+	brokers  []string
+	name     string
+	key      string
+	services []string
+	command  string
+	framing  choice
+	slots    int
+	maxSlots int
+	slotIdle time.Duration
+	threads  choice
+	keep     bool
+	drain    time.Duration
+	patience time.Duration
+	maxBody  size
+	perFrame bool
+	profile  string
 
 	directBind, directAdvertise string
 	insecure                    bool
@@ -40,13 +43,15 @@ type workerFlags struct {
 
 func (f *workerFlags) add(flags *pflag.FlagSet) {
 	f.maxBody = size(assigner.DefaultBrokerConfig().MaxBody)
-	flags.StringVar(&f.broker, "broker", assigner.DefaultWorkers, "the broker's endpoint for workers (or $"+workersEnv+")")
+	flags.StringSliceVar(&f.brokers, "broker", []string{assigner.DefaultWorkers}, "the broker's endpoint for workers (or $"+workersEnv+"); may be repeated: all share the slots")
 	flags.StringVar(&f.key, "key", "", keyUsage)
 	flags.StringVar(&f.name, "name", "", "unique at the broker (default host and process id)")
 	flags.StringSliceVar(&f.services, "service", nil, "service to offer; may be repeated (default all demo services)")
 	flags.StringVar(&f.command, "exec", "", "command that serves a hit of --service")
 	flags.Var(&f.framing, "framing", "how the command reads calls and writes replies: lines or blocks")
 	flags.IntVar(&f.slots, "slots", 8, "hits served at the same time")
+	flags.IntVar(&f.maxSlots, "max-slots", 0, "how far the slots grow while hits find none free; 0: not at all")
+	flags.DurationVar(&f.slotIdle, "slot-idle", 30*time.Second, "after how long an idle slot above --slots is retired")
 	flags.Var(&f.threads, "threads", "pinned: each hit has an OS thread of its own; shared: it has not, which is faster")
 	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
@@ -68,7 +73,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		threads = assigner.Goroutines
 	}
 	c := assigner.WorkerConfig{
-		Broker: f.broker, Name: f.name, Slots: f.slots,
+		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, SlotIdle: f.slotIdle,
 		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
 	}
@@ -79,6 +84,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	switch {
 	case f.slots < 1 || f.slots > wire.MaxSlots:
 		return c, fmt.Errorf("--slots is %d: from 1 to %d are possible", f.slots, wire.MaxSlots)
+	case f.maxSlots != 0 && (f.maxSlots < f.slots || f.maxSlots > wire.MaxSlots):
+		return c, fmt.Errorf("--max-slots is %d with %d --slots: from as many to %d are possible, or 0", f.maxSlots, f.slots, wire.MaxSlots)
+	case f.slotIdle <= 0:
+		return c, fmt.Errorf("--slot-idle is %v: it must be longer than nothing, as in 30s", f.slotIdle)
 	case len(f.name) > wire.MaxName:
 		return c, fmt.Errorf("--name has %d bytes: at most %d are possible", len(f.name), wire.MaxName)
 	case f.drain < 0 || f.patience <= 0:

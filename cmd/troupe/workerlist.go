@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) workerListCommand() *cobra.Command {
-	t := &target{}
+	t := &target{one: true}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the workers of a broker", Args: cobra.NoArgs,
 		Long: "List the workers that are registered at a broker. It asks at the endpoint for clients, which is another one than the worker's.",
@@ -43,9 +43,18 @@ func (a *app) printWorkers(page workerPage) error {
 	rows := make([][]string, len(page.Workers))
 	for i, w := range page.Workers {
 		rows[i] = []string{
-			w.Name, w.State, strconv.Itoa(w.Used) + "/" + strconv.Itoa(w.Slots), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
+			w.Name, w.State, slotsOf(w.Used, w.Slots, w.Max), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
 			strconv.FormatUint(w.Served, 10), age(w.AgeMS), strings.Join(w.Services, ","),
 		}
 	}
 	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE SERVICES", rows)
+}
+
+// slotsOf shows used and present slots, and how far they grow where they do.
+func slotsOf(used, slots, most int) string {
+	text := strconv.Itoa(used) + "/" + strconv.Itoa(slots)
+	if most > slots {
+		text += " of " + strconv.Itoa(most)
+	}
+	return text
 }
