@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-mq/troupe/actors/schedule"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
-// open gives a hit to the least busy worker, or lets it wait, or refuses it.
+// open gives a hit to the worker that the policy of its service chooses, or lets it wait, or refuses it.
 func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	c := b.clients[m.From]
 	switch {
@@ -89,10 +90,18 @@ func (b *Broker) offered() string {
 func (b *Broker) service(key, name string) *service {
 	s := b.services[key]
 	if s == nil {
-		s = &service{key: key, name: name}
+		s = &service{key: key, name: name, workers: schedule.New[*Worker](b.policy(name), b.cfg.Pick)}
 		b.services[key] = s
 	}
 	return s
+}
+
+// policy says which worker of a service is next.
+func (b *Broker) policy(service string) schedule.Name {
+	if b.cfg.Policy == nil {
+		return schedule.LeastBusy
+	}
+	return b.cfg.Policy(service)
 }
 
 // enqueue lets an OPEN wait for a slot, until the given time at most.

@@ -13,25 +13,27 @@ import (
 // BrokerConfig is what a broker decides by. All fields are set by the host.
 type BrokerConfig struct {
 	Name        string
-	Incarnation string                   // random, 16 hex digits
-	MaxBody     int                      // bytes; told in WELCOME
-	Heartbeat   time.Duration            // told in WELCOME
-	MaxQueue    int                      // OPENs that may wait per service
-	MaxWait     time.Duration            // how long one may wait that names no deadline, or a longer one
-	MaxCalls    uint32                   // calls under way per hit
-	MaxResume   time.Duration            // how long a hit is kept without its client, at most; 0: not at all
-	MaxKept     int                      // bytes of answers kept per hit that were not acknowledged
-	Silence     time.Duration            // a silence of a connection longer than this is noticed; told in VITALS
-	Grace       time.Duration            // how long after its start the broker lets OPENs of services wait that nobody has offered yet
-	Ask         time.Duration            // how long a worker may take to answer when its name is claimed
-	Admin       bool                     // ADMIN is allowed
-	Epoch       uint32                   // first assignment epoch, random
-	Lease       time.Duration            // how long a worker may serve direct hits without hearing from the broker
-	Token       func() [TokenSize]byte   // makes tokens of direct hits; nil: there are none
-	ActorName   ActorName                // for listings; nil: none
-	Counters    func() map[string]uint64 // for status; nil: none
-	Book        *access.Book             // who may what, by key; nil: everybody may everything (ADMIN: as Admin says)
-	User        func(wire.Peer) string   // the public key, in Z85, that a peer has proved to have; empty: a peer of this machine, whose rights are not judged
+	Incarnation string                             // random, 16 hex digits
+	MaxBody     int                                // bytes; told in WELCOME
+	Heartbeat   time.Duration                      // told in WELCOME
+	MaxQueue    int                                // OPENs that may wait per service
+	MaxWait     time.Duration                      // how long one may wait that names no deadline, or a longer one
+	MaxCalls    uint32                             // calls under way per hit
+	MaxResume   time.Duration                      // how long a hit is kept without its client, at most; 0: not at all
+	MaxKept     int                                // bytes of answers kept per hit that were not acknowledged
+	Silence     time.Duration                      // a silence of a connection longer than this is noticed; told in VITALS
+	Grace       time.Duration                      // how long after its start the broker lets OPENs of services wait that nobody has offered yet
+	Ask         time.Duration                      // how long a worker may take to answer when its name is claimed
+	Admin       bool                               // ADMIN is allowed
+	Epoch       uint32                             // first assignment epoch, random
+	Policy      func(service string) schedule.Name // which worker is next; nil: the least busy
+	Pick        func(n int) int                    // a random number from 0 to n-1, for policies that want one
+	Lease       time.Duration                      // how long a worker may serve direct hits without hearing from the broker
+	Token       func() [TokenSize]byte             // makes tokens of direct hits; nil: there are none
+	ActorName   ActorName                          // for listings; nil: none
+	Counters    func() map[string]uint64           // for status; nil: none
+	Book        *access.Book                       // who may what, by key; nil: everybody may everything (ADMIN: as Admin says)
+	User        func(wire.Peer) string             // the public key, in Z85, that a peer has proved to have; empty: a peer of this machine, whose rights are not judged
 }
 
 // Ports is what a broker needs from its host while it decides.
@@ -90,7 +92,7 @@ type Totals struct {
 type service struct {
 	key     string // wayKey
 	name    string
-	workers schedule.LeastBusy[*Worker]
+	workers schedule.Policy[*Worker]
 	queue   queue
 	offered bool // a worker has offered it, now or before
 }

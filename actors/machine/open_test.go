@@ -8,14 +8,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/actors/schedule"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
 func TestOpenGoesToTheLeastBusyWorker(t *testing.T) {
-	quote(t, "The broker chooses the least busy worker of the service.")
+	quote(t, "The broker chooses the least busy worker of the service")
 	s := newTheatre(t, config())
 	c, small, big := s.client(), s.worker("small", 2), s.worker("big", 4)
 	for i, who := range []*peer{small, big, big, small, big, big} { // shares: 1/2 and 1/4, then 1/2 and 2/4, then in turn
+		c.open(uint64(i + 1))
+		require.Len(t, who.inbox, 1, "open %d", i+1)
+		who.expect(wire.Begin)
+	}
+	c.silent()
+}
+
+func TestOpenGoesToWhomThePolicyChooses(t *testing.T) {
+	quote(t, "or by another policy that it has been given for it")
+	cfg := config()
+	cfg.Policy = func(service string) schedule.Name {
+		require.Equal(t, "echo", service)
+		return schedule.RoundRobin
+	}
+	s := newTheatre(t, cfg)
+	c, small, big := s.client(), s.worker("small", 2), s.worker("big", 4)
+	for i, who := range []*peer{small, big, small, big, big, big} { // in turn, until the small one is full
 		c.open(uint64(i + 1))
 		require.Len(t, who.inbox, 1, "open %d", i+1)
 		who.expect(wire.Begin)

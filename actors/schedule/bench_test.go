@@ -10,10 +10,10 @@ import (
 )
 
 // busy returns a queue of n workers, and a step that gives one hit out and takes an old one back.
-func busy(n int) (step func()) {
-	var p schedule.LeastBusy[*worker]
+func busy(name schedule.Name, n int) (step func()) {
+	p := policy(name)
 	for range n {
-		add(&p, "", 0, 64)
+		add(p, "", 0, 64)
 	}
 	var held []*schedule.Entry[*worker]
 	open := func() {
@@ -38,20 +38,24 @@ func busy(n int) (step func()) {
 	}
 }
 
-// BenchmarkLeastBusy shows what a hit's open and end cost: with 256 times the workers it is 8 levels of the heap more, not 256 times as much.
-func BenchmarkLeastBusy(b *testing.B) {
-	for _, n := range []int{4, 64, 1024} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			step := busy(n)
-			b.ReportAllocs()
-			for b.Loop() {
-				step()
-			}
-		})
+// BenchmarkPolicies shows what a hit's open and end cost: with 256 times the workers it is 8 levels of a heap more at most, not 256 times as much.
+func BenchmarkPolicies(b *testing.B) {
+	for _, name := range schedule.Names() {
+		for _, n := range []int{4, 1024} {
+			b.Run(string(name)+"/"+strconv.Itoa(n), func(b *testing.B) {
+				step := busy(name, n)
+				b.ReportAllocs()
+				for b.Loop() {
+					step()
+				}
+			})
+		}
 	}
 }
 
 func TestChoosingAllocatesNothing(t *testing.T) {
-	step := busy(64)
-	require.Zero(t, testing.AllocsPerRun(1000, step))
+	for _, name := range schedule.Names() {
+		step := busy(name, 64)
+		require.Zero(t, testing.AllocsPerRun(1000, step), name)
+	}
 }

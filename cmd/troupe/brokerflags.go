@@ -20,6 +20,7 @@ type brokerFlags struct {
 	admin           choice
 	maxBody, window size
 	maxKept         size
+	policies        []string
 	drain           time.Duration
 	gcPercent       int
 	memory          size
@@ -45,6 +46,7 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
 	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
 	flags.Var(&f.maxKept, "max-kept", "answers kept per hit that can be resumed, until its client has acknowledged them")
+	flags.StringSliceVar(&f.policies, "policy", nil, "which worker gets the next hit, as SERVICE=NAME, or NAME for all others; may be repeated: "+policyNames()+" (default least-busy)")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.IntVar(&f.gcPercent, "gc-percent", 0, "garbage collection target in percent; 0: GOGC, or the broker's own")
 	flags.Var(&f.memory, "memory-limit", "soft limit of the broker's memory (default GOMEMLIMIT)")
@@ -79,6 +81,10 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 		return c, fmt.Errorf("--max-queue is %d and --max-calls is %d: they start at 0 and 1", c.MaxQueue, c.MaxCalls)
 	case f.gcPercent < 0:
 		return c, fmt.Errorf("--gc-percent is %d: it may not be negative; for a fixed amount use --memory-limit", f.gcPercent)
+	}
+	var err error
+	if c.Policies, err = policiesOf(f.policies); err != nil {
+		return c, err
 	}
 	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
 		if strings.HasPrefix(ep, "inproc:") {

@@ -124,6 +124,7 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 		Admin: b.cfg.adminAllowed(), Epoch: binary.BigEndian.Uint32(seed[:]), Counters: b.Counters,
 		Book: b.gate.initialBook(), User: b.loop.User,
 		Lease: b.cfg.Silence * 2 / 3, Token: newToken,
+		Policy: b.cfg.policy, Pick: pick,
 		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence,
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {

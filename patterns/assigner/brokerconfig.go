@@ -55,6 +55,8 @@ type BrokerConfig struct {
 	Ask time.Duration
 	// Grace is how long after the start opens of services wait that nobody has offered yet; default 10 s, -1: not at all.
 	Grace time.Duration
+	// Policies says by service which worker gets the next hit; AnyService stands for all services that are not named. Default: LeastBusy.
+	Policies map[string]Policy
 	// Stop is how long the parts of the broker may take to stop, each; default 2 s.
 	Stop time.Duration
 
@@ -100,6 +102,9 @@ func (c *BrokerConfig) Validate() error {
 		return fmt.Errorf("assigner: MaxWait %v, Heartbeat %v, Silence %v, Ask %v, Stop %v: none may be negative", c.MaxWait, c.Heartbeat, c.Silence, c.Ask, c.Stop)
 	case c.Admin < AdminDefault || c.Admin > AdminOff:
 		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
+	}
+	if err := checkPolicies(c.Policies); err != nil {
+		return err
 	}
 	d := c.withDefaults()
 	return checkLoop(bridge.Config{MaxBody: d.MaxBody, Window: d.Window, Heartbeat: d.Heartbeat, Silence: d.Silence})

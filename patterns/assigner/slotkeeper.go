@@ -15,8 +15,8 @@ type slotKeeper struct {
 	worker       *Worker
 	self         *actor.PID
 	retire, tell *bridge.Timer // nil until the worker has its loop
-	due          bool // brokers are to be told
-	posted       bool // the timers are about to be set
+	due          bool          // brokers are to be told
+	posted       bool          // the timers are about to be set
 }
 
 type (

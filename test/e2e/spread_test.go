@@ -61,6 +61,29 @@ func TestTheLeastBusyWorkerServes(t *testing.T) {
 	require.Equal(t, sizes, used, "all slots are in use")
 }
 
+// TestAServiceHasItsOwnPolicy: one service is spread in turn, the others by how busy workers are.
+func TestAServiceHasItsOwnPolicy(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.TCP), rig.Context(t)
+	site.Broker(func(c *assigner.BrokerConfig) {
+		c.Policies = map[string]assigner.Policy{"inturn": assigner.RoundRobin}
+	})
+	for name, slots := range map[string]int{"small": 8, "large": 80} {
+		w := site.Worker(rig.Services{"inturn": echo, "echo": echo}, rig.Named(name), rig.Slots(slots))
+		rig.Receive(t, w.Welcomed(), "the worker's welcome")
+	}
+	c := site.Client()
+	used := make(map[string]int)
+	for range 6 {
+		used[open(t, ctx, c, "inturn").Worker()]++
+	}
+	require.Equal(t, map[string]int{"small": 3, "large": 3}, used)
+	for range 20 {
+		require.Equal(t, "large", open(t, ctx, c, "echo").Worker(), "3/8 of the small one's slots are taken, and at most 23/80 of the other's")
+	}
+	_, err := assigner.NewBroker(assigner.BrokerConfig{Policies: map[string]assigner.Policy{assigner.AnyService: "fastest"}})
+	require.ErrorContains(t, err, `Policies of service "*": no policy is named "fastest"`)
+}
+
 // TestWhatAHitIsOpenedWith: the session option reaches the service, the label the listing.
 func TestWhatAHitIsOpenedWith(t *testing.T) {
 	rig.EachPath(t, func(t *testing.T, p rig.Path) {
