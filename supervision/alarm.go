@@ -49,8 +49,11 @@ func (s *supervisor) deadline() time.Time {
 	for _, order := range s.stops {
 		note(order.by)
 	}
+	if s.phase == regrouping && s.pause {
+		note(s.due)
+	}
 	for _, c := range s.order {
-		if c.state == StateWaiting && c.guard == nil {
+		if c.awaits() {
 			note(c.due)
 		}
 	}
@@ -62,11 +65,12 @@ func (s *supervisor) deadline() time.Time {
 func (s *supervisor) onTick(ctx actor.Context) {
 	now := s.spec.Clock.Now()
 	s.overdue(ctx, now)
+	s.assemble(ctx)
 	for _, c := range slices.Clone(s.order) {
 		if s.phase > running {
 			return
 		}
-		if c.state == StateWaiting && c.guard == nil && !now.Before(c.due) {
+		if c.awaits() && !now.Before(c.due) {
 			s.launch(ctx, c)
 		}
 	}

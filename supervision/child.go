@@ -30,6 +30,7 @@ type child struct {
 	last     Reason         // of the last end, nil before
 	first    any            // message for the first incarnation
 	answer   func(*Started) // of the first start, nil afterwards
+	part     part           // in the restart of several children
 }
 
 // stopping is an order to stop one child.
@@ -46,3 +47,6 @@ func (c *child) pid() *actor.PID {
 	}
 	return c.guard.pid
 }
+
+// awaits reports whether the child waits for a restart of its own.
+func (c *child) awaits() bool { return c.state == StateWaiting && c.guard == nil && c.part == none }

@@ -48,6 +48,11 @@ type ChildSpec struct {
 	// Restart says when the child is started again; zero is Permanent.
 	Restart Restart
 
+	// Significant says that the child's own end, if it is not started again,
+	// counts for the supervisor's AutoShutdown. As in OTP, a Permanent child
+	// cannot be significant.
+	Significant bool
+
 	// Shutdown is how long the child may take to stop before it is abandoned.
 	// Zero means the supervisor's Shutdown, and for a child that is itself a
 	// supervisor: as long as its own children's deadlines allow.
@@ -65,6 +70,9 @@ func (c ChildSpec) Validate() error {
 		return fmt.Errorf("child spec %q: Start is nil: set the function that makes the actor", c.ID)
 	case !c.Restart.Valid():
 		return fmt.Errorf("child spec %q: Restart is %v: use Permanent, Transient or Temporary", c.ID, c.Restart)
+	case c.Significant && c.Restart == Permanent:
+		return fmt.Errorf("child spec %q: Significant is set, but Restart is permanent, so that the child never ends for good: "+
+			"use Transient or Temporary", c.ID)
 	case c.Shutdown < 0:
 		return fmt.Errorf("child spec %q: Shutdown is %v, but a deadline cannot be negative: leave it zero for the default",
 			c.ID, c.Shutdown)

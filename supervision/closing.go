@@ -31,6 +31,12 @@ func (s *supervisor) shut(ctx actor.Context, reason Reason) {
 	s.advance(ctx)
 }
 
+// proceed does what the end of a child makes possible.
+func (s *supervisor) proceed(ctx actor.Context) {
+	s.advance(ctx)
+	s.assemble(ctx)
+}
+
 // advance makes the next step of the ordered stop, if the last is done: first
 // all small temporary children together, then the others in reverse order.
 func (s *supervisor) advance(ctx actor.Context) {

@@ -66,7 +66,7 @@ func (s *supervisor) admit(id string, answer func(*Started), later func(actor.Co
 	if s.phase >= closing {
 		return refuse(nil, fmt.Errorf("start child %q: %w", id, ErrStopping))
 	}
-	if s.phase == starting {
+	if s.phase == starting || s.phase == regrouping {
 		s.early = append(s.early, later)
 		return false
 	}
@@ -83,7 +83,11 @@ func (s *supervisor) admit(id string, answer func(*Started), later func(actor.Co
 }
 
 func (s *supervisor) startChild(ctx actor.Context, spec ChildSpec, first any, answer func(*Started)) {
-	if err := spec.Validate(); err != nil {
+	err := spec.Validate()
+	if err == nil {
+		err = s.spec.admits(spec)
+	}
+	if err != nil {
 		if answer != nil {
 			answer(&Started{ID: spec.ID, Err: err})
 		}
@@ -134,7 +138,10 @@ func (s *supervisor) startTemporary(ctx actor.Context, m *StartTemporary, answer
 }
 
 func (s *supervisor) stopChild(ctx actor.Context, id string, answer func(*ChildStopped)) {
-	if order := s.stops[id]; order != nil { // asked twice
+	if c := s.children[id]; c != nil {
+		c.part = none // it does not come back with its siblings
+	}
+	if order := s.stops[id]; order != nil { // it is being stopped already
 		order.add(answer)
 		return
 	}

@@ -18,19 +18,48 @@ func (s *supervisor) gone(ctx actor.Context, c *child, reason Reason) {
 	pid := c.pid()
 	c.guard, c.last = nil, reason
 	switch {
-	case ordered || s.phase == closing:
+	case c.part == leaving && s.phase == regrouping:
+		s.left(ctx, c, pid, reason)
+	case ordered || s.phase >= closing:
 		s.drop(ctx, c, pid, reason)
-		s.advance(ctx)
+		s.proceed(ctx)
 	case c.answer != nil: // a dynamic child whose first start failed
 		s.drop(ctx, c, pid, reason)
 	case s.phase == starting && c.restarts == 0 && c.state == StateStarting:
 		s.drop(ctx, c, pid, reason)
 		s.shut(ctx, reason)
-	case !restart.Decide(c.spec.Restart, reason.Class()):
-		s.drop(ctx, c, pid, reason)
+	case s.phase == starting && s.spec.Strategy != OneForOne, s.phase == starting && c.spec.Significant:
+		// As in OTP, it concerns the others when all have been started.
+		c.state, c.part = StateWaiting, held
+		s.early = append(s.early, func(ctx actor.Context) {
+			if c.part == held && s.children[c.spec.ID] == c {
+				s.follow(ctx, c, pid, reason)
+			}
+		})
 	default:
-		s.again(ctx, c, pid, reason)
+		s.follow(ctx, c, pid, reason)
 	}
+}
+
+// follow does what the plan for the end of c says.
+func (s *supervisor) follow(ctx actor.Context, c *child, pid *actor.PID, reason Reason) {
+	if s.phase >= closing {
+		return // this was put off
+	}
+	c.part = none
+	plan := s.planFor(c, reason.Class())
+	if plan.Again {
+		s.again(ctx, c, pid, reason, plan)
+		return
+	}
+	s.drop(ctx, c, pid, reason)
+	if plan.End {
+		s.spec.Logger.Info("supervisor ends with its significant children", "supervisor", s.self.Id,
+			"child", c.spec.ID, "auto_shutdown", s.spec.AutoShutdown.String())
+		s.shut(ctx, Shutdown{})
+		return
+	}
+	s.proceed(ctx)
 }
 
 // drop forgets c and tells everybody.
@@ -48,8 +77,8 @@ func (s *supervisor) drop(ctx actor.Context, c *child, pid *actor.PID, reason Re
 	s.resolveStop(c.spec.ID, reason)
 }
 
-// again schedules a restart of c, or gives up.
-func (s *supervisor) again(ctx actor.Context, c *child, pid *actor.PID, reason Reason) {
+// again schedules a restart of c and of whom the plan names, or gives up.
+func (s *supervisor) again(ctx actor.Context, c *child, pid *actor.PID, reason Reason, plan restart.Plan) {
 	now := s.spec.Clock.Now()
 	if c.state == StateRunning && now.Sub(c.since) >= s.spec.Intensity.Window {
 		c.attempt = 0
@@ -66,6 +95,9 @@ func (s *supervisor) again(ctx actor.Context, c *child, pid *actor.PID, reason R
 	s.spec.Logger.Info("child is started again", "supervisor", s.self.Id, "child", c.spec.ID,
 		"restarts", c.restarts, "delay", delay)
 	s.tellExited(ctx, Exited{ID: c.spec.ID, PID: pid, Reason: reason, Restarting: true})
+	if s.spec.Strategy != OneForOne {
+		s.regroup(ctx, plan, c.due)
+	}
 }
 
 // tempGone forgets a small temporary child.
@@ -83,7 +115,9 @@ func (s *supervisor) tempGone(ctx actor.Context, id string, g *guard, reason Rea
 	if len(s.stops) > 0 {
 		s.resolveStop(id, reason)
 	}
-	s.advance(ctx)
+	if s.phase > running {
+		s.proceed(ctx)
+	}
 }
 
 func (s *supervisor) tellExited(ctx actor.Context, e Exited) {

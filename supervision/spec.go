@@ -41,8 +41,28 @@ func (c Clock) orDefault() Clock {
 	return c
 }
 
-// Spec describes a supervisor. The strategy is one-for-one: a child that ends
-// concerns its siblings only when the Intensity is exceeded.
+// Strategy says whom the restart of one child concerns; zero is OneForOne.
+type Strategy = restart.Strategy
+
+// The three strategies of OTP.
+const (
+	OneForOne  = restart.OneForOne
+	AllForOne  = restart.AllForOne
+	RestForOne = restart.RestForOne
+)
+
+// AutoShutdown says whether a supervisor ends with its significant children;
+// zero is Never.
+type AutoShutdown = restart.AutoShutdown
+
+// The three kinds of AutoShutdown of OTP.
+const (
+	Never          = restart.Never
+	AnySignificant = restart.AnySignificant
+	AllSignificant = restart.AllSignificant
+)
+
+// Spec describes a supervisor.
 type Spec struct {
 	// Name is the prefix of a root supervisor's PID; empty is "supervisor".
 	// A nested supervisor is named by its ChildSpec's ID.
@@ -51,6 +71,18 @@ type Spec struct {
 	// Children are started from left to right, each after the one before has
 	// reported its start, and stopped from right to left.
 	Children []ChildSpec
+
+	// Strategy says who else is stopped and started again when a child is
+	// started again; zero is OneForOne: nobody. With AllForOne and RestForOne
+	// small temporary children count as younger than all others, and a start
+	// that is asked for meanwhile waits until all are up.
+	Strategy Strategy
+
+	// AutoShutdown lets the supervisor stop its children in order and end, with
+	// reason Shutdown, when a Significant child has ended by itself and is not
+	// started again; zero is Never. As a child such a supervisor is best
+	// Transient or Temporary: a Permanent one is started again.
+	AutoShutdown AutoShutdown
 
 	// Intensity bounds the restarts of all children together. When it is
 	// exceeded the supervisor stops its children and ends, and its own parent
@@ -100,6 +132,12 @@ func (s Spec) Validate() error {
 	if err := s.Backoff.Validate(); err != nil {
 		return fmt.Errorf("supervisor spec %q: Backoff: %w", s.Name, err)
 	}
+	if !s.Strategy.Valid() {
+		return fmt.Errorf("supervisor spec %q: Strategy is %v: use OneForOne, AllForOne or RestForOne", s.Name, s.Strategy)
+	}
+	if !s.AutoShutdown.Valid() {
+		return fmt.Errorf("supervisor spec %q: AutoShutdown is %v: use Never, AnySignificant or AllSignificant", s.Name, s.AutoShutdown)
+	}
 	if s.Shutdown < 0 {
 		return fmt.Errorf("supervisor spec %q: Shutdown is %v, but a deadline cannot be negative: leave it zero for %v",
 			s.Name, s.Shutdown, DefaultShutdown)
@@ -120,9 +158,21 @@ func (s Spec) validateChildren() error {
 			errs = append(errs, fmt.Errorf("supervisor spec %q: Children[%d]: ID %q is used twice: make it unique",
 				s.Name, i, c.ID))
 		}
+		if err := s.admits(c); err != nil {
+			errs = append(errs, fmt.Errorf("supervisor spec %q: Children[%d]: %w", s.Name, i, err))
+		}
 		seen[c.ID] = true
 	}
 	return errors.Join(errs...)
+}
+
+// admits reports what speaks against c as a child of this supervisor.
+func (s *Spec) admits(c ChildSpec) error {
+	if c.Significant && s.AutoShutdown == Never {
+		return fmt.Errorf("child spec %q: Significant is set, but the supervisor's AutoShutdown is never: "+
+			"set that to AnySignificant or AllSignificant, or leave Significant out", c.ID)
+	}
+	return nil
 }
 
 // inherit fills what a nested supervisor takes from its parent.

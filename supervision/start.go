@@ -20,14 +20,9 @@ func (s *supervisor) startNext(ctx actor.Context) {
 		s.launch(ctx, c)
 		return
 	}
-	s.phase = running
 	s.report.wait(s.self.Id, "")
 	s.guard.announce()
-	early := s.early
-	s.early = nil
-	for _, do := range early {
-		do(ctx)
-	}
+	s.open(ctx)
 }
 
 func (s *supervisor) add(c *child) {
@@ -156,4 +151,5 @@ func (s *supervisor) onUp(ctx actor.Context, g *guard) {
 		s.tellRestarted(ctx, c)
 	}
 	s.startNext(ctx)
+	s.assemble(ctx)
 }

@@ -12,18 +12,22 @@ import (
 
 // phase is where a supervisor is in its life.
 //
-//	starting --all children up--> running --+
-//	   |                             |      | protoactor's own Stop
-//	   | a start failed              | Stop, or intensity exceeded
-//	   v                             v      v
-//	 closing <-----------------------+    broken (all children at once)
+//	                                        a child is started again, and others with it
+//	starting --all children up--> running <-----> regrouping
+//	   |                             |                |
+//	   | a start failed              | Stop, intensity exceeded, or AutoShutdown
+//	   v                             v                v
+//	 closing <-----------------------+----------------+
+//
+//	protoactor's own Stop makes it broken, from anywhere.
 type phase uint8
 
 const (
 	starting phase = iota
 	running
-	closing // stops its children one after the other
-	broken  // protoactor has told all children to stop
+	regrouping // all-for-one and rest-for-one: stops siblings, then starts all of them
+	closing    // stops its children one after the other
+	broken     // protoactor has told all children to stop
 )
 
 // supervisor is the actor. All fields but port belong to its goroutine.
@@ -54,7 +58,9 @@ type supervisor struct {
 	children map[string]*child // all others
 	order    []*child          // the same in start order
 	stops    map[string]*stopping
-	swarmBy  time.Time // closing: common deadline of temps; zero before
+	swarmBy  time.Time // closing, regrouping: common deadline of temps; zero else
+	due      time.Time // regrouping: not started before
+	pause    bool      // regrouping: all have stopped, due is awaited
 	acks     map[string]func(*Started)
 	watchers map[string][]*actor.PID
 	failures map[string]any // by PID: panics outside of a guard
