@@ -82,6 +82,28 @@ func TestEndCrossesEnded(t *testing.T) {
 	require.Zero(t, s.used())
 }
 
+func TestAWorkerCannotPoseAsTheBroker(t *testing.T) {
+	quote(t, "an ERROR of a worker with one of its own statuses on as `service-error`, outcome unknown: a worker cannot pose as the broker.")
+	for said, want := range map[wire.Header]wire.Header{
+		{Status: wire.QueueFull, Arg: uint32(wire.NeverStarted)}: {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.BadSeq, Arg: uint32(wire.NeverStarted)}:    {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.WorkerGone}:                                {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.TooLarge, Arg: uint32(wire.NeverStarted)}:  {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: 999, Arg: uint32(wire.NeverStarted)}:            {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.TooLarge, Arg: uint32(wire.ReplyLost)}:     {Status: wire.TooLarge, Arg: uint32(wire.ReplyLost)},
+		{Status: wire.BadBody, Arg: uint32(wire.NeverStarted)}:   {Status: wire.BadBody, Arg: uint32(wire.NeverStarted)},
+		{Status: wire.ServiceError, Arg: uint32(wire.Finished)}:  {Status: wire.ServiceError, Arg: uint32(wire.Finished)},
+		{Status: wire.Cancelled, Arg: uint32(wire.NeverStarted)}: {Status: wire.Cancelled, Arg: uint32(wire.NeverStarted)},
+	} {
+		_, h := running(t)
+		said.Type, said.Seq = wire.Error, 2
+		h.worker(said, "so it says")
+		m := h.c.expect(wire.Error)
+		require.Equal(t, want, wire.Header{Status: m.Header.Status, Arg: m.Header.Arg}, "%v", said)
+		require.Equal(t, "so it says", string(m.Frame(0)))
+	}
+}
+
 func TestASessionThatEndsByItself(t *testing.T) {
 	quote(t, "then sends ENDED with that status and in `arg` the highest seq that began. The client gets CLOSED.")
 	s, h := running(t)

@@ -57,7 +57,7 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
 	if h.hears || h.keep != nil {
 		head := h.toClient(m.Header.Type, seq)
-		head.Status, head.Arg = m.Header.Status, m.Header.Arg
+		head.Status, head.Arg = saidBy(m)
 		if seq == h.LastSeq {
 			head.Flags |= wire.Last
 		}
@@ -72,6 +72,21 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 		return h.lastAnswer(m, fx)
 	}
 	return fx
+}
+
+// brokers are the statuses of refusals by which a client takes a seq back: only the broker may say so.
+var brokers = [wire.Statuses]bool{
+	wire.BadFrame: true, wire.BadVersion: true, wire.BadType: true, wire.BadFlag: true, wire.BadSeq: true, wire.QueueFull: true, wire.PeerSlow: true,
+	wire.WorkerGone: true, wire.StaleEpoch: true,
+}
+
+// saidBy returns what a worker's answer says, in words that are its own to say.
+func saidBy(m *wire.Message) (wire.Status, uint32) {
+	s, arg := m.Header.Status, m.Header.Arg
+	if m.Header.Type != wire.Error || int(s) < len(brokers) && !brokers[s] && (s != wire.TooLarge || arg != uint32(wire.NeverStarted)) {
+		return s, arg
+	}
+	return wire.ServiceError, uint32(wire.Unknown)
 }
 
 // lastAnswer follows the answer to the hit's last call, or one that says that the hit has ended.

@@ -40,9 +40,10 @@ const (
 	BadPart        Status = 32
 	OverCredit     Status = 33
 	SlotTaken      Status = 34
+	BadBody        Status = 35
 
 	// Statuses is the number of statuses known, for tables indexed by status.
-	Statuses = 35
+	Statuses = 36
 )
 
 var statusNames = [Statuses]string{
@@ -50,6 +51,7 @@ var statusNames = [Statuses]string{
 	"unknown-hit", "not-owner", "stale-epoch", "bad-seq", "closed", "queue-full", "expired", "cancelled", "worker-gone",
 	"service-error", "panicked", "name-taken", "draining", "peer-slow", "killed", "internal", "broker-gone", "refused",
 	"bad-identity", "bad-key", "reply-lost", "fenced", "bad-token", "lease-over", "bad-part", "over-credit", "slot-taken",
+	"bad-body",
 }
 
 // String returns the specification's name of the status, as worker-gone.

@@ -81,7 +81,7 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
           " closed queue-full expired cancelled worker-gone service-error panicked name-taken draining peer-slow killed internal"
-          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken").split()
+          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken bad-body").split()
 
 
 class Outcome(enum.IntEnum):
@@ -141,6 +141,7 @@ class BadToken(TroupeError, name="bad-token"): """The token opens no direct hit 
 class LeaseOver(TroupeError, name="lease-over"): """The worker has not heard from its broker for too long to serve direct hits."""
 class BadPart(TroupeError, name="bad-part"): """A body in parts did not come as it was announced: it is not whole."""
 class OverCredit(TroupeError, name="over-credit"): """More was sent than the receiver had allowed."""
+class BadBody(TroupeError, name="bad-body"): """The service could not read the body, and did not run; a service may raise it before it has done anything."""
 class SlotTaken(TroupeError, name="slot-taken"): """The slot went to a hit of another broker meanwhile: try again."""
 
 
@@ -944,6 +945,8 @@ class _Served:
         """What the client is told of an exception. After an Exception the session goes on; others, as SystemExit, end it."""
         if type(error) is ServiceError:
             return ServiceError(error.text, why=error.why)
+        if type(error) is BadBody:
+            return BadBody(error.text, Outcome.never_started, error.why)
         text, why = f"{type(error).__name__}: {error}", {"traceback": traceback.format_exception(error)[-3:]}
         return ServiceError(text, why=why) if isinstance(error, Exception) else Panicked(text, Outcome.unknown, why)
 

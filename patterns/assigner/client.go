@@ -42,6 +42,8 @@ type ClientConfig struct {
 	Spin int
 	// DirectPatience is how long a worker may take to let a direct hit in, once the broker has given it; default 5 s.
 	DirectPatience time.Duration
+	// Codec makes bodies of values, and values of replies, for CallAs and DoAs; default JSON.
+	Codec Codec
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }

@@ -27,6 +27,7 @@ var (
 	ErrRefused        = errors.New("refused")
 	ErrInternal       = errors.New("an actor of the broker or the client crashed")
 	ErrProtocol       = errors.New("protocol error")
+	ErrBadBody        = errors.New("the body cannot be read")
 	ErrLeaseOver      = errors.New("the worker has not heard from its broker for too long")
 )
 
@@ -35,8 +36,8 @@ var sentinels = map[wire.Status]error{
 	wire.WorkerGone: ErrWorkerGone, wire.ServiceError: ErrService, wire.Panicked: ErrPanicked, wire.IsClosed: ErrClosed, wire.OK: ErrClosed,
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
-	wire.LeaseOver: ErrLeaseOver,
-	wire.BadKey:    ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
+	wire.LeaseOver: ErrLeaseOver, wire.BadBody: ErrBadBody,
+	wire.BadKey: ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 
 // Outcome says what became of a call that has no reply.

@@ -3,6 +3,7 @@ package assigner_test
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"log"
@@ -179,4 +180,56 @@ func ExampleServer() {
 	}
 	fmt.Println(string(reply))
 	// Output: HELLO
+}
+
+// gobs is a codec of one's own: encoding/gob in place of JSON.
+type gobs struct{}
+
+func (gobs) Name() string { return "gob" }
+
+func (gobs) Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	err := gob.NewEncoder(&b).Encode(v)
+	return b.Bytes(), err
+}
+
+func (gobs) Unmarshal(body []byte, v any) error {
+	return gob.NewDecoder(bytes.NewReader(body)).Decode(v)
+}
+
+// Bodies and replies may be values. Both ends need the same codec, JSON unless they choose another one.
+func ExampleTyped() {
+	type order struct {
+		Item  string
+		Count int
+	}
+	type receipt struct{ Cents int }
+	price := func(_ context.Context, _ *assigner.Call, o order) (receipt, error) {
+		return receipt{Cents: 250 * o.Count}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s, err := assigner.NewServer(assigner.ServerConfig{
+		Broker: assigner.BrokerConfig{Clients: []string{"inproc://example-typed"}},
+		Worker: assigner.WorkerConfig{Codec: gobs{}, Services: map[string]assigner.Service{"price": {Handler: assigner.Typed(price)}}},
+	})
+	if err == nil {
+		err = s.Start(ctx)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close(ctx)
+	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: "inproc://example-typed", Codec: gobs{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+	r, err := assigner.DoAs[receipt](ctx, c, "price", order{Item: "tea", Count: 3})
+	fmt.Println(r.Cents, err)
+	_, err = c.Do(ctx, "price", []byte("three teas, please"))
+	fmt.Println(errors.Is(err, assigner.ErrBadBody))
+	// Output:
+	// 750 <nil>
+	// true
 }

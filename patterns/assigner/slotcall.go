@@ -88,6 +88,11 @@ func (s *slot) answerFailure(seq uint32, err error, run *callContext, last bool)
 		s.answerError(seq, status, wire.Unknown, "stopped while it ran: "+err.Error(), last)
 		return
 	}
+	var unread *BodyError
+	if errors.As(err, &unread) {
+		s.answerError(seq, wire.BadBody, wire.NeverStarted, unread.Text, last)
+		return
+	}
 	s.answerServiceError(seq, err, last)
 }
 

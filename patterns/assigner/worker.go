@@ -61,6 +61,8 @@ type WorkerConfig struct {
 	DirectAdvertise string
 	// Insecure allows a DirectBind that other machines can reach.
 	Insecure bool
+	// Codec makes values of bodies, and replies of values, for Typed and Call.Decode; default JSON.
+	Codec Codec
 	// PerFrame uses the ZeroMQ binding's per-frame calls in place of the batch shim.
 	PerFrame bool
 }
