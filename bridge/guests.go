@@ -86,6 +86,25 @@ func (g *Guest) Send(h *wire.Header, body ...[]byte) error {
 	return nil
 }
 
+// SendBlock is Send of a message with one frame of body, the first n bytes of the block, which are not copied. It takes the block, also where it fails.
+func (g *Guest) SendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
+	p := g.posts
+	p.mu.Lock()
+	if g.gone || len(g.queue) > 0 || !g.window.fits(wire.HeaderSize+n) {
+		p.mu.Unlock()
+		defer b.Free()
+		return g.Send(h, b.Bytes()[:n])
+	}
+	first := p.out.Len() == 0
+	g.write(wire.HeaderSize+n, h, nil)
+	p.out.AppendBlock(b, n)
+	p.mu.Unlock()
+	if first {
+		p.ep.loop.q.rouse()
+	}
+	return nil
+}
+
 // write puts a message into the batch. The lock is held.
 func (g *Guest) write(size int, h *wire.Header, body [][]byte) {
 	p := g.posts
@@ -214,7 +233,7 @@ type direct struct {
 	take  func(*wire.Message)
 }
 
-// BindHit makes the calls that a peer of a direct ROUTER sends under an epoch of a hit go to take, which is called on the loop and copies what it keeps.
+// BindHit makes the calls, and what belongs to them, that a peer of a direct ROUTER sends under an epoch of a hit go to take, which is called on the loop and copies what it keeps.
 // It belongs to the loop's goroutine.
 func (ep *Endpoint) BindHit(handle uint64, epoch uint32, peer wire.Peer, take func(*wire.Message)) {
 	if ep.hits == nil {
@@ -248,5 +267,5 @@ func (ep *Endpoint) toHit(p *peer, m *wire.Message) bool {
 	return true
 }
 
-// toSlots are the types that go to whoever serves the hit, in their order; the others go to the keeper, who passes them by what waits.
-var toSlots = [256]bool{wire.Call: true, wire.Part: true}
+// toSlots are the types that go to whoever serves the hit, in their order; the others go to the keeper.
+var toSlots = [256]bool{wire.Call: true, wire.Part: true, wire.Cancel: true, wire.Credit: true}

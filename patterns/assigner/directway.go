@@ -52,7 +52,7 @@ func (d *directs) child() supervision.ChildSpec {
 }
 
 // toDirect is what workers say to clients of direct hits.
-var toDirect = []wire.Type{wire.Welcome, wire.Reply, wire.Working, wire.Error, wire.Ping, wire.Pong, wire.Bye}
+var toDirect = []wire.Type{wire.Welcome, wire.Reply, wire.Working, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Part, wire.Credit}
 
 // Receive is the engine's.
 func (d *directs) Receive(ctx actor.Context) {
@@ -237,7 +237,7 @@ func (u *uplink) closeAt(h *Hit) {
 func (h *Hit) busy() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.calls) > 0
+	return len(h.calls) > 0 || h.down != nil
 }
 
 // Direct reports whether the hit's calls go to its worker without passing the broker.
@@ -252,6 +252,17 @@ func (h *Hit) send(head *wire.Header, frames ...[]byte) error {
 	}
 	head.Epoch = h.epoch
 	return h.up.link.ep.Sender().SendOn(h.peer, head, frames...)
+}
+
+// sendBlock sends a part of a call's body, by the hit's way.
+func (h *Hit) sendBlock(head *wire.Header, b *zmqsock.Block, n int) error {
+	head.Hit = h.handle
+	if w := h.direct; w != nil {
+		head.Epoch = w.epoch
+		return w.sender.SendBlock(w.peer, head, b, n)
+	}
+	head.Epoch = h.epoch
+	return h.up.link.ep.Sender().SendBlock(h.peer, head, b, n)
 }
 
 // unsent is why a call could not be sent.

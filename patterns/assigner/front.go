@@ -47,7 +47,7 @@ func newFront(w *Worker) *front {
 }
 
 // fromDirect is what clients say to a worker.
-var fromDirect = []wire.Type{wire.Hello, wire.Call, wire.Cancel, wire.Credit, wire.Ping, wire.Pong, wire.Bye, wire.Error}
+var fromDirect = []wire.Type{wire.Hello, wire.Call, wire.Cancel, wire.Credit, wire.Ping, wire.Pong, wire.Bye, wire.Error, wire.Part}
 
 // child is the front in the link's tree.
 func (f *front) child() supervision.ChildSpec {
@@ -99,17 +99,13 @@ func (f *front) Receive(ctx actor.Context) {
 	}
 }
 
-// message takes what clients say past what waits: the greeting, cancellations, goodbye.
+// message takes what clients say of no hit: the greeting and goodbye.
 func (f *front) message(m *wire.Message) {
 	switch m.Header.Type {
 	case wire.Hello:
 		f.hello(m)
 	case wire.Bye:
 		f.gone(m.From, "it said BYE")
-	case wire.Cancel: // the bridge has seen to it that the hit is this client's
-		if p := f.hits[m.Header.Hit]; p != nil {
-			p.slot.cancel(m.Header.Seq, m.At)
-		}
 	}
 }
 

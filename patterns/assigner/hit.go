@@ -110,8 +110,8 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	p := newPending(r.Progress)
 	head := wire.Header{Type: wire.Call, Arg: deadline(ctx)}
 	if r.Body != nil {
-		if h.res != nil || h.direct != nil {
-			return nil, &Error{Status: wire.BadFlag, Outcome: NeverStarted, Text: "Request.Body cannot be sent on a hit that was opened with Resume, or that is direct: open another one"}
+		if h.res != nil {
+			return nil, &Error{Status: wire.BadFlag, Outcome: NeverStarted, Text: "Request.Body cannot be sent on a hit that was opened with Resume: open another one"}
 		}
 		if r.Size < -1 {
 			return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("Request.Size is %d: give the bytes of Body, or -1", r.Size)}

@@ -48,10 +48,10 @@ func newOutflow(seq uint32, size uint64, maxBody int64, send func(*wire.Header, 
 // errSent ends an outflow whose last part has been sent.
 var errSent = errors.New("assigner: the body is complete")
 
-// credit takes a CREDIT. It runs on the loop.
-func (o *outflow) credit(arg uint32) {
+// credit takes a CREDIT, and reports whether it goes back. It runs on the loop.
+func (o *outflow) credit(arg uint32) (back bool) {
 	o.mu.Lock()
-	moved, _ := o.account.Credit(arg)
+	moved, back := o.account.Credit(arg)
 	o.mu.Unlock()
 	if moved {
 		select {
@@ -59,6 +59,7 @@ func (o *outflow) credit(arg uint32) {
 		default:
 		}
 	}
+	return back
 }
 
 // stop makes all further sends fail: after it has returned, no part is sent. The first reason stays.

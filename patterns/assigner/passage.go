@@ -2,6 +2,7 @@ package assigner
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // passage is the direct way between the slot of a hit and its client.
@@ -21,6 +23,8 @@ type passage struct {
 	used     bool   // the token; the loop's
 	accepted uint32 // seq of the last call; the loop's, as the next one
 	final    bool   // that was the hit's last
+	body     uint32 // seq of the call whose parts are awaited, 0: none; the loop's
+	cut      uint32 // seq of the call of which no more parts are wanted; the loop's
 	await    int64  // bytes of the window that a client waits with for the lease, 0: none waits; the loop's
 
 	stands   atomic.Int64 // when OPENED was said, by the link's clock; 0: not yet
@@ -157,22 +161,108 @@ func (p *passage) send(h *wire.Header, body ...[]byte) {
 	for _, b := range body {
 		p.bytes.Add(uint64(len(b)))
 	}
-	if h.Type != wire.Working && h.Seq != 0 {
+	if answers(h) {
 		p.answered.Store(h.Seq)
 	}
 	_ = g.Send(h, body...)
 }
 
-// take hands a call to the slot, or refuses it as a broker would.
+// answers reports whether a message ends the answer to its call.
+func answers(h *wire.Header) bool {
+	switch h.Type {
+	case wire.Reply, wire.Part:
+		return !h.Flags.Has(wire.More)
+	}
+	return h.Type == wire.Error && h.Seq != 0
+}
+
+// errLeaseOver ends a body that may not be sent any more.
+var errLeaseOver = errors.New("assigner: the direct way is closed, or its lease is over")
+
+// sendBlock is send of a part, which it takes.
+func (p *passage) sendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
+	g := p.guest.Load()
+	if g == nil || !p.holds() {
+		b.Free()
+		return errLeaseOver
+	}
+	p.bytes.Add(uint64(n))
+	if answers(h) {
+		p.answered.Store(h.Seq)
+	}
+	return g.SendBlock(h, b, n)
+}
+
+// take takes what the client says of the hit; the bridge has seen to it that the hit is this client's.
 func (p *passage) take(m *wire.Message) {
+	switch m.Header.Type {
+	case wire.Call:
+		p.call(m)
+	case wire.Part:
+		p.part(m)
+	case wire.Cancel:
+		p.cancel(m)
+	case wire.Credit: // of a reply in parts
+		if p.slot.credited(m) {
+			p.front.refused[wire.OverCredit].Add(1)
+		}
+	}
+}
+
+// call hands a call to the slot, or refuses it as a broker would.
+func (p *passage) call(m *wire.Message) {
 	if status, text := p.refusal(m); status != wire.OK {
 		p.refuse(m, status, text)
 		return
 	}
-	p.accepted, p.final = m.Header.Seq, m.Header.Flags.Has(wire.Last)
+	p.accepted, p.final, p.body = m.Header.Seq, m.Header.Flags.Has(wire.Last), 0
+	if m.Header.Flags.Has(wire.More) {
+		p.body = m.Header.Seq
+	}
 	p.bytes.Add(uint64(m.BodySize()))
 	w := p.slot.worker
 	w.hub.system.Root.Send(p.slot.pid, m.Copy())
+}
+
+// part hands a part of a call's body to the slot. One that does not belong there makes the call fail; where the call is over it is dropped.
+func (p *passage) part(m *wire.Message) {
+	seq := m.Header.Seq
+	switch {
+	case p.severed.Load(), seq <= p.answered.Load(), seq == p.cut:
+		return // it crosses the end in good faith
+	case seq != p.body:
+		p.spoil(m, &wire.BadMessage{Status: wire.BadPart, Text: fmt.Sprintf("part %d of call %d, of which none is awaited: announce a body by the flag more, and end it once", m.Header.Part, seq)})
+		return
+	}
+	p.bytes.Add(uint64(m.BodySize()))
+	if !m.Header.Flags.Has(wire.More) {
+		p.body = 0
+	}
+	if wrong := p.slot.part(m); wrong != nil {
+		p.spoil(m, wrong)
+	}
+}
+
+// cancel stops a call, 0: all. Of its body no more parts are wanted; some may cross the CANCEL.
+func (p *passage) cancel(m *wire.Message) {
+	if seq := m.Header.Seq; p.body != 0 && (seq == 0 || seq == p.body) {
+		p.body, p.cut = 0, p.body
+	}
+	p.slot.cancel(m.Header.Seq, m.At)
+}
+
+// spoil counts a bad part, and makes its call fail: the call is stopped, and answered by what is wrong.
+func (p *passage) spoil(m *wire.Message, wrong *wire.BadMessage) {
+	if m.Header.Seq > p.accepted {
+		c := *m
+		c.Header.Seq = 0 // which may be another call's soon
+		p.refuse(&c, wrong.Status, wrong.Text)
+		return
+	}
+	p.front.refused[wrong.Status].Add(1)
+	p.body, p.cut = 0, m.Header.Seq
+	p.slot.spoil(m.Header.Seq, wrong)
+	p.slot.cancel(m.Header.Seq, m.At)
 }
 
 // maxDirectCalls is how many calls of a direct hit may be under way.
@@ -187,10 +277,16 @@ func (p *passage) refusal(m *wire.Message) (wire.Status, string) {
 		return wire.LeaseOver, "the worker has not heard from its broker for too long: open another hit"
 	case m.Header.Seq != p.accepted+1:
 		return wire.BadSeq, fmt.Sprintf("call %d: %d is next: number calls one by one", m.Header.Seq, p.accepted+1)
+	case p.body != 0 && p.body > p.answered.Load():
+		return wire.BadSeq, fmt.Sprintf("call %d: parts of call %d are still awaited: send them first, or CANCEL it", m.Header.Seq, p.body)
 	case p.accepted-p.answered.Load() >= maxDirectCalls:
 		return wire.QueueFull, fmt.Sprintf("%d calls are under way, the limit is %d: wait for answers", p.accepted-p.answered.Load(), maxDirectCalls)
 	case int64(m.BodySize()) > limit:
 		return wire.TooLarge, fmt.Sprintf("the body has %d bytes, %d are taken (the broker's --max-body): send less", m.BodySize(), limit)
+	case m.Header.Flags.Has(wire.More):
+		if _, err := wire.ParseSize(wire.Call, m.Frame(0)); err != nil {
+			return wire.BadFrame, err.Error()
+		}
 	}
 	return wire.OK, ""
 }

@@ -22,8 +22,12 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 	var reason supervision.Reason = supervision.Normal{}
 	switch {
 	case !s.admit(m, run):
+		status, text := wire.Cancelled, "cancelled before its turn came"
+		if bad := s.spoiltBody(seq); bad != nil {
+			status, text = bad.Status, bad.Text
+		}
 		s.leave(run)
-		s.answerError(seq, wire.Cancelled, wire.NeverStarted, "cancelled before its turn came", last)
+		s.answerError(seq, status, wire.NeverStarted, text, last)
 	case run.Err() != nil:
 		s.leave(run)
 		s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for the calls before it: allow more time, or ask for less at once", last)
@@ -46,7 +50,11 @@ func (s *slot) serve(m *wire.Message, seq uint32, last bool, run *callContext) e
 	}
 	reply, err := s.run(run, c)
 	var crashed *crash
+	bad := s.spoiltBody(seq)
 	switch {
+	case bad != nil && !errors.As(err, &crashed):
+		s.leave(run)
+		s.answerError(seq, bad.Status, wire.Unknown, bad.Text, last)
 	case err == nil && c.out != nil:
 		s.replyRest(c, last)
 	case err == nil:

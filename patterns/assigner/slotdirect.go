@@ -23,6 +23,15 @@ func (s *slot) sendDirect(h wire.Header, body [][]byte) {
 	s.from.sendOn(s.peer, &h, body...)
 }
 
+// sendBlockDirect sends a part of a reply to the client; the last one of a hit is told the broker by ENDED.
+func (s *slot) sendBlockDirect(h *wire.Header, b *zmqsock.Block, n int) error {
+	if err := s.direct.sendBlock(h, b, n); err != nil || !h.Flags.Has(wire.Last) {
+		return err
+	}
+	s.from.sendOn(s.peer, &wire.Header{Type: wire.Ended, Hit: s.handle, Epoch: s.epoch, Arg: s.begun})
+	return nil
+}
+
 // checkDirect judges the fields for direct hits.
 func (c *WorkerConfig) checkDirect() error {
 	if c.DirectBind == "" {

@@ -11,9 +11,10 @@ import (
 
 // streams are the bodies of a slot that come and go in parts. A slot that never had one has none. They are shared with the loop, under the slot's lock.
 type streams struct {
-	in   map[uint32]*inflow // bodies of calls that have not been left yet, by seq
-	out  *outflow           // the reply that is being sent
-	left uint32             // the last call that had its turn, and is over
+	in   map[uint32]*inflow          // bodies of calls that have not been left yet, by seq
+	out  *outflow                    // the reply that is being sent
+	left uint32                      // the last call that had its turn, and is over
+	bad  map[uint32]*wire.BadMessage // what was wrong with bodies, by seq, where the broker does not see to that
 }
 
 // inflow returns the body of a call, made at its announcement or at its first part, whichever the loop or the thread comes to first: nil where the
@@ -34,28 +35,62 @@ func (s *slot) inflow(seq uint32) *inflow {
 	return f
 }
 
-// part takes a part of a call's body. It runs on the loop.
-func (s *slot) part(m *wire.Message) {
+// part takes a part of a call's body. It returns what is wrong with it, whereby the body has ended. It runs on the loop.
+func (s *slot) part(m *wire.Message) *wire.BadMessage {
 	f := s.inflow(m.Header.Seq)
 	if f == nil {
-		return // the call is over
+		return nil // the call is over
 	}
-	if _, wrong := f.take(m); wrong != nil {
+	_, wrong := f.take(m)
+	if wrong != nil {
 		f.fail(wrong)
+	}
+	return wrong
+}
+
+// spoil makes a call fail: whatever the service answers, its caller is told what was wrong with the body. It runs on the loop.
+func (s *slot) spoil(seq uint32, wrong *wire.BadMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams == nil {
+		s.streams = &streams{in: make(map[uint32]*inflow)}
+	}
+	if s.streams.bad == nil {
+		s.streams.bad = make(map[uint32]*wire.BadMessage)
+	}
+	if seq > s.streams.left && s.streams.bad[seq] == nil {
+		s.streams.bad[seq] = wrong
 	}
 }
 
-// credited lets more of the reply go. It runs on the loop.
-func (s *slot) credited(m *wire.Message) {
+// spoiltBody returns what was wrong with a call's body, nil if nothing was.
+func (s *slot) spoiltBody(seq uint32) *wire.BadMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams == nil {
+		return nil
+	}
+	return s.streams.bad[seq]
+}
+
+// sendBlock sends a part of a reply, by the hit's way.
+func (s *slot) sendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
+	h.Hit, h.Epoch = s.handle, s.epoch
+	if s.direct != nil {
+		return s.sendBlockDirect(h, b, n)
+	}
+	return s.from.link.ep.Sender().SendBlock(s.peer, h, b, n)
+}
+
+// credited lets more of the reply go, and reports whether the credit goes back. It runs on the loop.
+func (s *slot) credited(m *wire.Message) (back bool) {
 	s.mu.Lock()
 	var o *outflow
 	if s.streams != nil {
 		o = s.streams.out
 	}
 	s.mu.Unlock()
-	if o != nil && o.account.Seq == m.Header.Seq {
-		o.credit(m.Header.Arg)
-	}
+	return o != nil && o.account.Seq == m.Header.Seq && o.credit(m.Header.Arg)
 }
 
 // arrives readies the body of a call that has its turn.
@@ -78,6 +113,7 @@ func (s *slot) leaveStreams(seq uint32) {
 		delete(s.streams.in, seq)
 		f.fail(errOver)
 	}
+	delete(s.streams.bad, seq)
 	if o := s.streams.out; o != nil {
 		o.stop(errOver)
 		o.discard()
@@ -123,8 +159,6 @@ func (c *Call) Output(size int64, head ...[]byte) (io.WriteCloser, error) {
 	switch {
 	case c.slot.oneshot:
 		return nil, errors.New("assigner: Call.Output: a one-shot has no reply in parts: let the caller open a hit")
-	case c.slot.direct != nil:
-		return nil, errors.New("assigner: Call.Output: a direct hit has no reply in parts yet: let the caller open a routed one")
 	case c.out != nil:
 		return nil, errors.New("assigner: Call.Output was used in this call already: write all to the first one")
 	case size < -1 || len(head) >= wire.MaxBodies:
@@ -139,10 +173,7 @@ func (s *slot) output(c *Call, size uint64, head [][]byte) *output {
 	if len(head) == 0 {
 		head = [][]byte{nil}
 	}
-	c.out = newOutflow(c.Seq, size, s.from.maxBody.Load(), func(h *wire.Header, b *zmqsock.Block, n int) error {
-		h.Hit, h.Epoch = s.handle, s.epoch
-		return s.from.link.ep.Sender().SendBlock(s.peer, h, b, n)
-	})
+	c.out = newOutflow(c.Seq, size, s.from.maxBody.Load(), s.sendBlock)
 	s.mu.Lock()
 	if s.streams == nil {
 		s.streams = &streams{in: make(map[uint32]*inflow)}

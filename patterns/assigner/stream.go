@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
-	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // Reply is the answer to a call, its body in parts perhaps still on its way.
@@ -134,10 +133,7 @@ var errOver = errors.New("assigner: the call is over")
 
 // outflow makes the way out for the body of a call. The lock is held.
 func (h *Hit) outflow(seq uint32, size uint64) *outflow {
-	return newOutflow(seq, size, h.up.maxBody.Load(), func(head *wire.Header, b *zmqsock.Block, n int) error {
-		head.Hit, head.Epoch = h.handle, h.epoch
-		return h.up.link.ep.Sender().SendBlock(h.peer, head, b, n)
-	})
+	return newOutflow(seq, size, h.up.maxBody.Load(), h.sendBlock)
 }
 
 // lock takes the hit's lock for a call, when no body of an earlier one is being sent any more.
@@ -186,7 +182,7 @@ func (h *Hit) streamed(m *wire.Message) bool {
 		return h.up.settle(p, answer{err: &Error{Status: wire.BadFrame, Outcome: Unknown, Text: err.Error()}})
 	}
 	in := newInflow(p.seq, size, h.up.streamWindow(), func(arg uint32) {
-		_ = h.up.link.ep.Sender().SendOn(h.peer, &wire.Header{Type: wire.Credit, Hit: h.handle, Epoch: h.epoch, Seq: p.seq, Arg: arg})
+		_ = h.send(&wire.Header{Type: wire.Credit, Seq: p.seq, Arg: arg})
 	})
 	h.down = &arriving{p, in}
 	h.mu.Unlock()

@@ -66,7 +66,7 @@ func source(_ context.Context, c *assigner.Call) ([]byte, error) {
 }
 
 // streamStage is a broker, a worker of the services above and others, and a client's hit.
-func streamStage(t *testing.T, service string, more ...services) (*assigner.Hit, context.Context) {
+func streamStage(t *testing.T, route assigner.Route, service string, more ...services) (*assigner.Hit, context.Context) {
 	t.Helper()
 	all := services{"sum": {Handler: sum}, "mirror": {Handler: mirror}, "source": {Handler: source}, "echo": {Handler: echo}}
 	for _, s := range more {
@@ -75,113 +75,132 @@ func streamStage(t *testing.T, service string, more ...services) (*assigner.Hit,
 		}
 	}
 	b := startBroker(t)
-	startWorker(t, b.WorkerEndpoints()[0], all)
-	h, err := dial(t, b.ClientEndpoints()[0]).Open(limited(t), service)
+	startWorker(t, b.WorkerEndpoints()[0], all, direct)
+	h, err := dial(t, b.ClientEndpoints()[0]).OpenWith(limited(t), assigner.OpenRequest{Service: service, Route: route})
 	require.NoError(t, err)
 	return h, limited(t)
+}
+
+// onBothRoutes runs a test through the broker and past it.
+func onBothRoutes(t *testing.T, f func(*testing.T, assigner.Route)) {
+	for name, route := range map[string]assigner.Route{"routed": assigner.Routed, "direct": assigner.Direct} {
+		t.Run(name, func(t *testing.T) { f(t, route) })
+	}
 }
 
 // sizes are those at which something may change: of a part, of the window, and beside them.
 var sizes = []int{0, 1, 256<<10 - 1, 256 << 10, 256<<10 + 1, 1 << 20, 1<<20 + 1, 5<<20 + 7}
 
 func TestBodiesInParts(t *testing.T) {
-	h, ctx := streamStage(t, "sum")
-	for _, n := range sizes {
-		body := noise(n)
-		for _, size := range []int64{int64(n), -1} {
-			got, err := h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(body), Size: size})
-			require.NoError(t, err)
-			require.Equal(t, fmt.Sprintf("%x %d %d", sha256.Sum256(body), n, size), string(got[0]))
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "sum")
+		for _, n := range sizes {
+			body := noise(n)
+			for _, size := range []int64{int64(n), -1} {
+				got, err := h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(body), Size: size})
+				require.NoError(t, err)
+				require.Equal(t, fmt.Sprintf("%x %d %d", sha256.Sum256(body), n, size), string(got[0]))
+			}
 		}
-	}
-	got, err := h.CallWith(ctx, assigner.Request{Body: iotest.OneByteReader(bytes.NewReader(noise(3000))), Size: -1})
-	require.NoError(t, err)
-	require.Equal(t, fmt.Sprintf("%x 3000 -1", sha256.Sum256(noise(3000))), string(got[0]))
-	require.NoError(t, h.Close(ctx))
+		got, err := h.CallWith(ctx, assigner.Request{Body: iotest.OneByteReader(bytes.NewReader(noise(3000))), Size: -1})
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("%x 3000 -1", sha256.Sum256(noise(3000))), string(got[0]))
+		require.NoError(t, h.Close(ctx))
+	})
 }
 
 func TestRepliesInParts(t *testing.T) {
-	h, ctx := streamStage(t, "source")
-	for _, n := range sizes {
-		r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{strconv.AppendInt(nil, int64(n), 10)}})
-		require.NoError(t, err)
-		require.EqualValues(t, n, r.Size)
-		require.Equal(t, [][]byte{{}}, r.Frames)
-		got, err := io.ReadAll(iotest.HalfReader(r.Body))
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(noise(n), got), "%d bytes", n)
-		require.NoError(t, r.Body.Close())
-		whole, err := h.Call(ctx, strconv.AppendInt(nil, int64(n), 10))
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(noise(n), whole), "%d bytes, collected", n)
-	}
-	require.NoError(t, h.Close(ctx))
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "source")
+		for _, n := range sizes {
+			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{strconv.AppendInt(nil, int64(n), 10)}})
+			require.NoError(t, err)
+			require.EqualValues(t, n, r.Size)
+			require.Equal(t, [][]byte{{}}, r.Frames)
+			got, err := io.ReadAll(iotest.HalfReader(r.Body))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(noise(n), got), "%d bytes", n)
+			require.NoError(t, r.Body.Close())
+			whole, err := h.Call(ctx, strconv.AppendInt(nil, int64(n), 10))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(noise(n), whole), "%d bytes, collected", n)
+		}
+		require.NoError(t, h.Close(ctx))
+	})
 }
 
 func TestBothWaysAtOnce(t *testing.T) {
-	h, ctx := streamStage(t, "mirror")
-	body := noise(9<<20 + 3)
-	r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("a"), []byte("b")}, Body: bytes.NewReader(body), Size: int64(len(body))})
-	require.NoError(t, err)
-	require.Equal(t, [][]byte{[]byte("a"), []byte("b")}, r.Frames)
-	got, err := io.ReadAll(r.Body)
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(body, got))
-	require.NoError(t, h.Close(ctx))
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "mirror")
+		body := noise(9<<20 + 3)
+		r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("a"), []byte("b")}, Body: bytes.NewReader(body), Size: int64(len(body))})
+		require.NoError(t, err)
+		require.Equal(t, [][]byte{[]byte("a"), []byte("b")}, r.Frames)
+		got, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(body, got))
+		require.NoError(t, h.Close(ctx))
+	})
 }
 
 // A service that ends with an error in the middle, in either direction, is never taken for one that came to its end.
 func TestRepliesThatEndEarly(t *testing.T) {
-	h, ctx := streamStage(t, "source")
-	for _, after := range []string{"0", "5", "700000"} {
-		r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("800000"), []byte(after)}})
-		require.NoError(t, err)
-		_, err = io.ReadAll(r.Body)
-		requireError(t, err, assigner.ErrService, assigner.Finished)
-		require.ErrorContains(t, err, "out of ink")
-		require.NoError(t, r.Body.Close())
-	}
-	got, err := h.Call(ctx, []byte("3"))
-	require.NoError(t, err, "the hit goes on")
-	require.Equal(t, noise(3), got)
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "source")
+		for _, after := range []string{"0", "5", "700000"} {
+			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("800000"), []byte(after)}})
+			require.NoError(t, err)
+			_, err = io.ReadAll(r.Body)
+			requireError(t, err, assigner.ErrService, assigner.Finished)
+			require.ErrorContains(t, err, "out of ink")
+			require.NoError(t, r.Body.Close())
+		}
+		got, err := h.Call(ctx, []byte("3"))
+		require.NoError(t, err, "the hit goes on")
+		require.Equal(t, noise(3), got)
+	})
 }
 
 func TestCallersWhoseBodyFails(t *testing.T) {
-	h, ctx := streamStage(t, "sum")
-	broken := errors.New("the disk is gone")
-	for _, n := range []int{0, 10, 3 << 20} {
-		body := io.MultiReader(bytes.NewReader(noise(n)), iotest.ErrReader(broken))
-		_, err := h.CallWith(ctx, assigner.Request{Body: body, Size: -1})
-		requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
-		require.ErrorIs(t, err, broken)
-		_, err = h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(noise(n)), Size: int64(n) + 1})
-		requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
-		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	}
-	got, err := h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(noise(9)), Size: 9})
-	require.NoError(t, err, "the hit goes on")
-	require.Equal(t, fmt.Sprintf("%x 9 9", sha256.Sum256(noise(9))), string(got[0]))
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "sum")
+		broken := errors.New("the disk is gone")
+		for _, n := range []int{0, 10, 3 << 20} {
+			body := io.MultiReader(bytes.NewReader(noise(n)), iotest.ErrReader(broken))
+			_, err := h.CallWith(ctx, assigner.Request{Body: body, Size: -1})
+			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
+			require.ErrorIs(t, err, broken)
+			_, err = h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(noise(n)), Size: int64(n) + 1})
+			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		}
+		got, err := h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(noise(9)), Size: 9})
+		require.NoError(t, err, "the hit goes on")
+		require.Equal(t, fmt.Sprintf("%x 9 9", sha256.Sum256(noise(9))), string(got[0]))
+	})
 }
 
 // Who does not read costs nobody anything: a handler that ignores its input, a caller that closes the reply.
 func TestUnreadBodies(t *testing.T) {
-	h, ctx := streamStage(t, "echo")
-	for range 20 {
-		got, err := h.CallWith(ctx, assigner.Request{Frames: [][]byte{[]byte("head")}, Body: bytes.NewReader(noise(4 << 20)), Size: 4 << 20})
+	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
+		h, ctx := streamStage(t, route, "echo")
+		for range 20 {
+			got, err := h.CallWith(ctx, assigner.Request{Frames: [][]byte{[]byte("head")}, Body: bytes.NewReader(noise(4 << 20)), Size: 4 << 20})
+			require.NoError(t, err)
+			require.Equal(t, "head", string(got[0]))
+		}
+		h, ctx = streamStage(t, route, "source")
+		for range 20 {
+			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("9000000")}})
+			require.NoError(t, err)
+			_, err = io.CopyN(io.Discard, r.Body, 1000)
+			require.NoError(t, err)
+			require.NoError(t, r.Body.Close())
+			_, err = r.Body.Read(make([]byte, 1))
+			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
+		}
+		got, err := h.Call(ctx, []byte("3"))
 		require.NoError(t, err)
-		require.Equal(t, "head", string(got[0]))
-	}
-	h, ctx = streamStage(t, "source")
-	for range 20 {
-		r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("9000000")}})
-		require.NoError(t, err)
-		_, err = io.CopyN(io.Discard, r.Body, 1000)
-		require.NoError(t, err)
-		require.NoError(t, r.Body.Close())
-		_, err = r.Body.Read(make([]byte, 1))
-		requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
-	}
-	got, err := h.Call(ctx, []byte("3"))
-	require.NoError(t, err)
-	require.Equal(t, noise(3), got)
+		require.Equal(t, noise(3), got)
+	})
 }
