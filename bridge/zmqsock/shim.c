@@ -2,9 +2,23 @@
 
 #include "shim.h"
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+// tr_keep_memory tells glibc's allocator to keep some memory instead of giving each freed large message back to the kernel and faulting it in again
+// for the next one. Whoever has set the allocator's own variables of the environment knows better.
+void tr_keep_memory(void) {
+#ifdef __GLIBC__
+    enum { KEEP = 8 << 20 }; // bytes
+    if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("MALLOC_MMAP_THRESHOLD_")) return;
+    mallopt(M_TRIM_THRESHOLD, KEEP);
+    mallopt(M_MMAP_THRESHOLD, KEEP);
+#endif
+}
 
 tr_in *tr_in_new(uint32_t msgs, size_t arena) {
     uint32_t frames = msgs * 4 + TR_MAX_FRAMES, wholes = msgs + TR_MAX_FRAMES;

@@ -56,6 +56,7 @@ void tr_in_clear(tr_in *b, int poison);
 void tr_in_free(tr_in *b);
 int tr_recv(tr_in *b, void *sock, uint32_t max, size_t comfort, int router, uint64_t fd_types);
 int tr_enforce(void *sock);
+void tr_keep_memory(void);
 
 // A frame of its own in C memory: moved out of a batch, or made of malloced bytes that libzmq frees. NULL when memory is exhausted.
 zmq_msg_t *tr_msg_take(tr_frame *f);

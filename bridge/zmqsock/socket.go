@@ -18,6 +18,7 @@ type Context struct{ c *zmq.Context }
 
 // NewContext returns a fresh context. It must be ended by Term after all its sockets are closed.
 func NewContext() (*Context, error) {
+	keepMemory()
 	c, err := zmq.NewContext()
 	if err != nil {
 		return nil, fmt.Errorf("zmqsock: no context: %w", err)

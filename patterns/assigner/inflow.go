@@ -119,11 +119,11 @@ func (f *inflow) begin() {
 	}
 }
 
-// due returns the credit that is to be granted now, if any: a quarter of the window at least has been read since the last one.
+// due returns the credit that is to be granted now, if any: half of the window at least has been read since the last one.
 func (f *inflow) due() (uint32, bool) {
 	a := &f.account
 	limit := (f.eaten + f.window) >> 10 << 10
-	if !f.begun || f.done || f.err != nil || a.Limit >= a.Size || limit < a.Limit+f.window/4 {
+	if !f.begun || f.done || f.err != nil || a.Limit >= a.Size || limit < a.Limit+f.window/2 {
 		return 0, false
 	}
 	a.Limit = limit

@@ -12,8 +12,8 @@ import (
 
 // How bodies flow; docs/performance.md says why.
 const (
-	streamWindow = 1 << 20   // bytes of a body that may be under way to us
-	partSize     = 256 << 10 // bytes of a part at most
+	streamWindow = 768 << 10 // bytes of a body that may be under way to us
+	partSize     = 384 << 10 // bytes of a part at most
 )
 
 // windowOf returns the window of bodies on a connection whose own window is given, both in bytes: the broker lets no more wait.

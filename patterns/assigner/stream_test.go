@@ -89,7 +89,7 @@ func onBothRoutes(t *testing.T, f func(*testing.T, assigner.Route)) {
 }
 
 // sizes are those at which something may change: of a part, of the window, and beside them.
-var sizes = []int{0, 1, 256<<10 - 1, 256 << 10, 256<<10 + 1, 1 << 20, 1<<20 + 1, 5<<20 + 7}
+var sizes = []int{0, 1, 384<<10 - 1, 384 << 10, 384<<10 + 1, 768 << 10, 768<<10 + 1, 1 << 20, 5<<20 + 7}
 
 func TestBodiesInParts(t *testing.T) {
 	onBothRoutes(t, func(t *testing.T, route assigner.Route) {

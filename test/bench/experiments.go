@@ -33,7 +33,8 @@ var pairs = [][]experiment{
 	{oneshot(proxyOneshot, peer), oneshot(troupeOneshot, troupe)},
 	{inNATS(), inGo(goroutine512, "goroutine", 512), inGo(thread512, "thread", 512)},
 	{inGo(goroutine64, "goroutine", 64), inGo(thread64, "thread", 64)},
-	{inPushPull(), inParts()},
+	{inPushPull(), inParts(bulkRouted, "routed"), inParts(bulkDirect, "direct")},
+	{{besideBulk, []string{programTroupe, programTwin}, runBesideBulk}},
 	{{manyHits, cPrograms(troupe), runManyHits}},
 }
 

@@ -13,7 +13,9 @@ const (
 	goroutine64, goroutine512       = "go_goroutine_W64", "go_goroutine_W512"
 	thread64, thread512             = "go_thread_W64", "go_thread_W512"
 	manyHits                        = "many_hits"
-	pushPull, bulkRouted            = "push_pull", "bulk_routed"
+	pushPull                        = "push_pull"
+	bulkRouted, bulkDirect          = "bulk_routed", "bulk_direct"
+	besideBulk                      = "beside_bulk"
 	peerProxy, peerNATS, peer100    = "C zmq_proxy", "NATS nc.Request", "100 hits"
 	perSecond, microseconds, perOne = "req/s", "us", "us/call"
 	megabytes, peerPush             = "MB/s", "PUSH/PULL"
@@ -52,6 +54,8 @@ var rows = []row{
 	{"go_thread_W64", perSecond, "64 goroutine slots", place{thread64, "rps"}, place{goroutine64, "rps"}, reach{}},
 	{"go_thread_W512", perSecond, "512 goroutine slots", place{thread512, "rps"}, place{goroutine512, "rps"}, reach{}},
 	{"large_1GiB_routed", megabytes, peerPush, place{bulkRouted, "mbps"}, place{pushPull, "mbps"}, atLeast(0.4)},
+	{"large_1GiB_direct", megabytes, peerPush, place{bulkDirect, "mbps"}, place{pushPull, "mbps"}, atLeast(0.8)},
+	{"small_p99_beside_large", microseconds, "the same alone", place{besideBulk, "p99"}, place{besideBulk, "alone_p99"}, atMost(2.0)},
 	{"hits_100k_active_1k", perOne, peer100, place{manyHits, "active_cpu"}, place{manyHits, "few_cpu"}, atMost(1.2)},
 	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
 	{"hit_bytes", "B", "", place{manyHits, "hit_bytes"}, place{}, below(1500)},

@@ -34,7 +34,7 @@ func (l letters) Read(p []byte) (int, error) {
 const warmBytes = 64 << 20
 
 // bulk sends one body of so many bytes and prints {"mbps": 10^6 bytes per second}.
-func bulk(ctx context.Context, endpoint, bytes string) error {
+func bulk(ctx context.Context, endpoint, bytes, route string) error {
 	size, err := strconv.ParseInt(bytes, 10, 64)
 	if err != nil {
 		return fmt.Errorf("BYTES: %w", err)
@@ -43,7 +43,8 @@ func bulk(ctx context.Context, endpoint, bytes string) error {
 	if err != nil {
 		return err
 	}
-	h, err := cl.Open(ctx, "sink")
+	way := map[string]assigner.Route{"routed": assigner.Routed, "direct": assigner.Direct}[route]
+	h, err := cl.OpenWith(ctx, assigner.OpenRequest{Service: "sink", Route: way})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 //
 //	twin worker ENDPOINT SLOTS goroutine|thread
 //	twin client ENDPOINT CALLS SIZE WARM RUN
-//	twin bulk ENDPOINT BYTES
+//	twin bulk ENDPOINT BYTES routed|direct
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
 package main
@@ -36,10 +36,10 @@ func run(ctx context.Context, args []string) error {
 		return work(ctx, args[1], args[2], args[3])
 	case len(args) == 6 && args[0] == "client":
 		return load(ctx, args[1], args[2:])
-	case len(args) == 3 && args[0] == "bulk":
-		return bulk(ctx, args[1], args[2])
+	case len(args) == 4 && args[0] == "bulk":
+		return bulk(ctx, args[1], args[2], args[3])
 	}
-	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin bulk ENDPOINT BYTES")
+	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin bulk ENDPOINT BYTES routed|direct")
 }
 
 func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body(), nil }
@@ -54,9 +54,10 @@ func work(ctx context.Context, endpoint, slots, kind string) error {
 		threads = assigner.Pinned
 	}
 	w, err := assigner.NewWorker(assigner.WorkerConfig{
-		Broker:   endpoint,
-		Slots:    count,
-		Services: map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}, "sink": {Threads: threads, Handler: sink}},
+		Broker:     endpoint,
+		Slots:      count,
+		DirectBind: "tcp://127.0.0.1:0",
+		Services:   map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}, "sink": {Threads: threads, Handler: sink}},
 	})
 	if err != nil {
 		return err
