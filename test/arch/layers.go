@@ -22,6 +22,7 @@ type Layer struct {
 // pureTypes may be shared by all pure packages: each other's types.
 var pureTypes = []string{
 	"actors/access", "actors/machine", "actors/schedule", "bridge/wire", "supervision/liveness", "supervision/restart",
+	"supervision/why",
 }
 
 const pureWhy = "a pure package decides and does nothing else: standard library and other pure packages only, " +
@@ -34,7 +35,8 @@ var Layers = []Layer{
 	{Path: "actors/schedule", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/restart", Pure: true, Imports: pureTypes, Why: pureWhy},
-	{Path: "supervision/liveness", Pure: true, Future: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "supervision/liveness", Pure: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "supervision/why", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "patterns/*/machine", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{
 		Path: "bridge/zmqsock",
