@@ -18,7 +18,7 @@ type Config struct {
 	Name  string // of the child in errors; default: its program's
 	Input bool   // it has a pipe for its input, which Say and CloseInput write to and close
 	Lines bool   // its standard output is taken line by line, see Line; instead of cmd.Stdout
-	Merge bool // with Lines, its standard error is taken line by line, too
+	Merge bool   // with Lines, its standard error is taken line by line, too
 	// Group makes the child the leader of a process group of its own: a Ctrl-C in the terminal is not for it then.
 	Group bool
 }

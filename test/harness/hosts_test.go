@@ -38,5 +38,3 @@ func TestHosts(t *testing.T) {
 	w.Plug()
 	require.NoError(t, call(), "opens wait until the worker is back")
 }
-
-

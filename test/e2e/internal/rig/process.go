@@ -36,6 +36,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	return harness.Start(t, name, cmd)
 }
+
 // Python runs a script with examples/python on its path. The interpreter is PYTHON's, or Debian's; without pyzmq the test is skipped.
 func Python(t testing.TB, script string, args ...string) *Process {
 	t.Helper()
