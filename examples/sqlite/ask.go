@@ -10,7 +10,7 @@ import (
 )
 
 // registered waits until the broker lists the process as a worker.
-func (h *house) registered(ctx context.Context, p *process) error {
+func (h *house) registered(ctx context.Context, p *worker) error {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -21,14 +21,14 @@ func (h *house) registered(ctx context.Context, p *process) error {
 			return err
 		}
 		for _, w := range list.Workers {
-			if w.PID == p.pid {
+			if w.PID == p.PID() {
 				return nil
 			}
 		}
 		select {
 		case <-look.C:
-		case <-p.gone:
-			return fmt.Errorf("%w: `make setup` installs what a worker needs", p.ended())
+		case <-p.Done():
+			return fmt.Errorf("%w: `make setup` installs what a worker needs", p.Ended())
 		case <-ctx.Done():
 			return fmt.Errorf("the %s worker has not registered: %w", p.lang, context.Cause(ctx))
 		}

@@ -11,7 +11,7 @@ import (
 // crash kills a worker process while all clients are inside transactions and one COMMIT is on its way to it.
 type crash struct {
 	house  *house
-	victim *process
+	victim *worker
 
 	// Set while all clients wait at the meeting.
 	committer *teller
@@ -20,17 +20,17 @@ type crash struct {
 
 	inFlight    int   // calls that the broker had passed on to the committer's hit when the victim died
 	lost        error // what the committer was told
-	replacement *process
+	replacement *worker
 }
 
-func newCrash(h *house, victim *process) *crash {
+func newCrash(h *house, victim *worker) *crash {
 	return &crash{house: h, victim: victim, struck: make(chan struct{})}
 }
 
 // choose makes one client of the victim the committer. It runs while all wait.
 func (c *crash) choose(all []*teller) {
 	for _, t := range all {
-		if t.session.row.PID == c.victim.pid && (c.committer == nil || t.no < c.committer.no) {
+		if t.session.row.PID == c.victim.PID() && (c.committer == nil || t.no < c.committer.no) {
 			c.committer = t
 		}
 	}
@@ -40,7 +40,7 @@ func (c *crash) choose(all []*teller) {
 func (c *crash) met(ctx context.Context, t *teller, x *transaction) error {
 	switch c.committer {
 	case nil:
-		return fmt.Errorf("no client has a hit at the worker process %d, which was to be killed", c.victim.pid)
+		return fmt.Errorf("no client has a hit at the worker process %d, which was to be killed", c.victim.PID())
 	case t:
 		c.doubtful = x
 		x.committed = c.strike
@@ -52,7 +52,7 @@ func (c *crash) met(ctx context.Context, t *teller, x *transaction) error {
 // strike sends COMMIT to the victim and kills it before it can answer: it is frozen first, and killed when the broker has passed the COMMIT on. Then
 // another worker takes its place, as an operator would see to.
 func (c *crash) strike(ctx context.Context, s *session) error {
-	if err := c.victim.freeze(); err != nil {
+	if err := c.victim.Freeze(ctx); err != nil {
 		return err
 	}
 	told := make(chan error, 1)
@@ -60,12 +60,11 @@ func (c *crash) strike(ctx context.Context, s *session) error {
 	for c.inFlight == 0 {
 		var err error
 		if c.inFlight, err = c.house.underWay(ctx, s.hit.Handle()); err != nil {
-			return errors.Join(err, c.victim.kill(), <-told)
+			c.victim.kill()
+			return errors.Join(err, <-told)
 		}
 	}
-	if err := c.victim.kill(); err != nil {
-		return err
-	}
+	c.victim.kill()
 	close(c.struck)
 	c.lost = <-told
 	var err error
@@ -78,7 +77,7 @@ func (c *crash) strike(ctx context.Context, s *session) error {
 // report is what became of the hits, once the round is over.
 func (c *crash) report(rows []HitRow) *Crash {
 	r := &Crash{
-		Process: c.victim.pid, Lang: c.victim.lang, Replacement: c.replacement.pid, InFlight: c.inFlight, Resolution: c.doubtful.resolution,
+		Process: c.victim.PID(), Lang: c.victim.lang, Replacement: c.replacement.PID(), InFlight: c.inFlight, Resolution: c.doubtful.resolution,
 		Transfer: c.doubtful.id, Outcomes: make(map[string]int),
 	}
 	for _, row := range rows {

@@ -84,7 +84,7 @@ func (d *demo) rounds(ctx context.Context) error {
 }
 
 // prepare starts the workers and writes the generated data through a hit.
-func (d *demo) prepare(ctx context.Context) (victim *process, err error) {
+func (d *demo) prepare(ctx context.Context) (victim *worker, err error) {
 	if victim, err = d.house.start(ctx, "python"); err != nil {
 		return nil, err
 	}

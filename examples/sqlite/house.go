@@ -21,7 +21,7 @@ type house struct {
 	broker   *assigner.Broker
 
 	mu      sync.Mutex
-	workers []*process // in order of their starts
+	workers []*worker // in order of their starts
 }
 
 // openHouse starts a broker on free ports. The Go worker is built into the folder of the database file.
@@ -49,7 +49,7 @@ func (h *house) build(ctx context.Context) error {
 }
 
 // start starts a worker process in the language and waits until the broker knows it.
-func (h *house) start(ctx context.Context, lang string) (*process, error) {
+func (h *house) start(ctx context.Context, lang string) (*worker, error) {
 	p, err := h.launch(lang)
 	if err != nil {
 		return nil, err
@@ -58,13 +58,13 @@ func (h *house) start(ctx context.Context, lang string) (*process, error) {
 }
 
 // launch starts a worker process and does not wait for it.
-func (h *house) launch(lang string) (*process, error) {
+func (h *house) launch(lang string) (*worker, error) {
 	args := []string{h.binary}
 	if lang == "python" {
 		args = []string{h.cfg.Python, filepath.Join(h.dir, "worker.py")}
 	}
 	args = append(args, h.database, h.broker.WorkerEndpoints()[0], fmt.Sprint(h.slots()))
-	p, err := startProcess(lang, h.cfg.Log, args[0], args[1:]...)
+	p, err := startWorker(lang, h.cfg.Log, args[0], args[1:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +91,15 @@ func (h *house) close(ctx context.Context) error {
 	return errors.Join(append(errs, h.broker.Close(ctx))...)
 }
 
-func (h *house) all() []*process {
+func (h *house) all() []*worker {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]*process(nil), h.workers...)
+	return append([]*worker(nil), h.workers...)
 }
 
 func (h *house) lang(pid int) string {
 	for _, p := range h.all() {
-		if p.pid == pid {
+		if p.PID() == pid {
 			return p.lang
 		}
 	}

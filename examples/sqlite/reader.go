@@ -8,12 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/troupe-mq/troupe/supervision/process"
 )
 
 // compare reads the database file with a program that knows neither the workers nor the clients, and compares it with the clients' ledgers.
 func (h *house) compare(ctx context.Context, want []string) (*Tables, error) {
 	read := exec.CommandContext(ctx, h.cfg.Python, filepath.Join(h.dir, "audit.py"), h.database)
-	var said tail
+	var said process.Tail
 	read.Stderr = &said
 	out, err := read.Output()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // first is the round in whose middle a worker is killed.
-func (d *demo) first(ctx context.Context, victim *process) error {
+func (d *demo) first(ctx context.Context, victim *worker) error {
 	crash := newCrash(d.house, victim)
 	meeting := newMeeting(len(d.tellers), func(all []*teller) { d.measure(1, all); crash.choose(all); d.tellStrike(crash) })
 	err := d.round(ctx, 1, func(x *transaction) {

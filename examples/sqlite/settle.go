@@ -30,9 +30,9 @@ func (d *demo) settle(ctx context.Context) error {
 func (d *demo) countWorkers() {
 	most := d.overlap.peak()
 	for _, p := range d.house.all() {
-		row := WorkerRow{Lang: p.lang, Process: p.pid, MaxOpen: most[p.pid], Killed: p.killed}
+		row := WorkerRow{Lang: p.lang, Process: p.PID(), MaxOpen: most[p.PID()], Killed: p.killed}
 		for _, h := range d.report.Hits {
-			if h.PID == p.pid {
+			if h.PID == p.PID() {
 				row.Worker = h.Worker
 				row.Hits++
 			}

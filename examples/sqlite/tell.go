@@ -30,7 +30,7 @@ func (d *demo) tellStart() {
 func (d *demo) tellHouse() {
 	d.say("broker     for clients at %s, for workers at %s", d.house.broker.ClientEndpoints()[0], d.house.broker.WorkerEndpoints()[0])
 	for _, p := range d.house.all() {
-		d.say("worker     process %-7d %-6s  %d slots, a thread each", p.pid, p.lang, d.house.slots())
+		d.say("worker     process %-7d %-6s  %d slots, a thread each", p.PID(), p.lang, d.house.slots())
 	}
 	d.say("database   %s: %d accounts with %d cents in all, generated from seed %d and written through a hit", d.house.database, len(d.bank.accounts), d.bank.total, d.cfg.Seed)
 }
@@ -53,7 +53,7 @@ func (d *demo) tellOverlap() {
 
 func (d *demo) tellStrike(c *crash) {
 	if c.committer != nil {
-		d.say("  Client %d sends COMMIT to process %d. While it is on its way, kill -9 %d.", c.committer.no, c.victim.pid, c.victim.pid)
+		d.say("  Client %d sends COMMIT to process %d. While it is on its way, kill -9 %d.", c.committer.no, c.victim.PID(), c.victim.PID())
 	}
 }
 

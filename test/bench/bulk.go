@@ -82,7 +82,7 @@ func runBesideBulk(ctx context.Context, h *house) (found values, err error) {
 	}
 	beside, err := small()
 	select {
-	case <-large.gone:
+	case <-large.Done():
 		err = errors.Join(err, errors.New("the large body ended before the small calls did"))
 	default:
 	}

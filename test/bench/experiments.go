@@ -56,7 +56,7 @@ func routed(name, kind string, calls, size int) experiment {
 			if err != nil {
 				return nil, err
 			}
-			peak, err := memory(s.broker.cmd.Process.Pid, "VmHWM")
+			peak, err := memory(s.broker.PID(), "VmHWM")
 			found["peak"] = peak / (1 << 20)
 			return found, err
 		})
@@ -90,14 +90,14 @@ func runManyHits(ctx context.Context, h *house) (values, error) {
 		if err := run("few_cpu", manyCalls); err != nil {
 			return nil, err
 		}
-		before, err := memory(s.broker.cmd.Process.Pid, "VmRSS")
+		before, err := memory(s.broker.PID(), "VmRSS")
 		if err != nil {
 			return nil, err
 		}
 		if err := s.open(ctx, manyCount); err != nil {
 			return nil, err
 		}
-		after, err := memory(s.broker.cmd.Process.Pid, "VmRSS")
+		after, err := memory(s.broker.PID(), "VmRSS")
 		found["hit_bytes"] = (after - before) / (manyCount - manyCalls)
 		return found, errors.Join(err, run("active_cpu", 1000), run("uniform_cpu", manyCount))
 	})

@@ -33,7 +33,7 @@ func inNATS() experiment {
 }
 
 // natsURL waits for the line of the server's log that names its port.
-func natsURL(ctx context.Context, server *process) (string, error) {
+func natsURL(ctx context.Context, server *child) (string, error) {
 	for {
 		text, err := server.line(ctx)
 		if err != nil {

@@ -20,10 +20,10 @@ type endpoints struct{ client, worker string }
 type scene struct {
 	house  *house
 	kind   string // troupe or peer: what load client and worker speak
-	broker *process
+	broker *child
 	at     endpoints
-	others []*process // stopped before the broker, the last first
-	load   *process
+	others []*child // stopped before the broker, the last first
+	load   *child
 }
 
 // brokerCommand is the command line of Troupe's broker. It prints the endpoints that it has bound.
@@ -109,7 +109,7 @@ func (s *scene) open(ctx context.Context, hits int) error {
 
 // run has the load client make calls, and measures what the broker uses for them: "cpu" in us per call.
 func (s *scene) run(ctx context.Context, command string) (values, error) {
-	before, err := cpu(s.broker.cmd.Process.Pid)
+	before, err := cpu(s.broker.PID())
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *scene) run(ctx context.Context, command string) (values, error) {
 	if found["n"] == 0 {
 		return nil, fmt.Errorf("no call of %q was answered in the measured time", command)
 	}
-	after, err := cpu(s.broker.cmd.Process.Pid)
+	after, err := cpu(s.broker.PID())
 	found["cpu"] = float64((after - before).Nanoseconds()) / 1e3 / found["total"]
 	return found, err
 }

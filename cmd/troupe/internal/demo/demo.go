@@ -22,6 +22,7 @@ var About = map[string]string{
 	"thread":   "answers with the id of the OS thread that serves the call",
 	"sleep":    "waits as long as the body says (1s), unless it is cancelled",
 	"spin":     "computes as long as the body says (1s), and does not hear that it is cancelled",
+	"doze":     "sleeps in the kernel as long as the body says (1s), and does not hear that it is cancelled",
 	"progress": "takes as many steps as the body says (5), 100 ms each, and reports each",
 	"fail":     "answers with an error, the body",
 	"panic":    "crashes with the body, and its session with it",
@@ -30,7 +31,7 @@ var About = map[string]string{
 // Services returns all services, by name. A hit of one is served by threads; keep keeps a thread for a later hit.
 func Services(threads assigner.Threads, keep bool) map[string]assigner.Service {
 	handlers := map[string]assigner.Handler{
-		"echo": echo, "upper": upper, "thread": thread, "sleep": sleep, "spin": spin, "progress": progress, "fail": fail, "panic": crash,
+		"echo": echo, "upper": upper, "thread": thread, "sleep": sleep, "spin": spin, "doze": doze, "progress": progress, "fail": fail, "panic": crash,
 	}
 	all := make(map[string]assigner.Service)
 	for name, h := range handlers {
@@ -93,6 +94,19 @@ func spin(_ context.Context, c *assigner.Call) ([]byte, error) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 	}
 	return []byte("computed for " + d.String()), nil
+}
+
+// doze blocks its thread in a system call, as a native library that waits for a device does.
+func doze(_ context.Context, c *assigner.Call) ([]byte, error) {
+	d, err := duration(c)
+	if err != nil {
+		return nil, err
+	}
+	left := unix.NsecToTimespec(d.Nanoseconds())
+	for err := unix.EINTR; errors.Is(err, unix.EINTR); {
+		err, _ = unix.Nanosleep(&left, &left).(unix.Errno)
+	}
+	return []byte("dozed for " + d.String()), nil
 }
 
 func progress(ctx context.Context, c *assigner.Call) ([]byte, error) {

@@ -1,15 +1,9 @@
 package rig
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
-	"os"
-	"path/filepath"
-	"sync/atomic"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/troupe-mq/troupe/test/harness"
 )
 
 // Path is one way from a client to a worker.
@@ -39,35 +33,5 @@ func EachPath(t *testing.T, test func(t *testing.T, p Path)) {
 	}
 }
 
-var inprocs atomic.Uint64
-
 // Endpoint returns an endpoint that nobody uses and that can be bound, closed and bound again.
-func (p Path) Endpoint(t testing.TB) string {
-	t.Helper()
-	switch p.Transport {
-	case "inproc":
-		return fmt.Sprintf("inproc://e2e-%d", inprocs.Add(1))
-	case "ipc":
-		dir, err := os.MkdirTemp("", "troupe") //nolint:usetesting // t.TempDir's names are too long for a Unix socket
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		return "ipc://" + filepath.Join(dir, "s")
-	default:
-		return fmt.Sprintf("tcp://127.0.0.1:%d", freePort(t))
-	}
-}
-
-// freePort finds a port below those that the system gives to outgoing connections, so that it stays free between a close and the next bind.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 12000 + rand.IntN(20000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			require.NoError(t, l.Close())
-			return port
-		}
-	}
-	require.FailNow(t, "no free port between 12000 and 32000")
-	return 0
-}
+func (p Path) Endpoint(t testing.TB) string { t.Helper(); return harness.Endpoint(t, p.Transport) }
