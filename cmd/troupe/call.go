@@ -18,6 +18,7 @@ type callFlags struct {
 	hit, progress, raw bool
 	direct             bool
 	label, session     string
+	bodyFile, output   string
 }
 
 func (a *app) callCommand() *cobra.Command {
@@ -27,13 +28,18 @@ func (a *app) callCommand() *cobra.Command {
 		Short: "Call a service: once, or line by line on one hit",
 		Long: `Call a service and print its reply. The body is the second argument, or standard input where that is "-"; without one it is empty.
 
+With --body a file (or standard input) of any size follows the body in parts, and with --output the reply goes to a file (or standard output) as
+it comes, of any size: neither is held in memory. --timeout bounds such a call only where it is given.
+
 With --hit one hit is opened, every line of standard input is a call of it, and every reply is printed as a line: all of them are served
 by one thread of one worker, which is named on standard error.
 
 An error is printed with its status (what a program branches on) and its outcome: "never started" is safe to try again.`,
 		Example: `  troupe call upper hello
   troupe call --progress progress 10
-  printf 'a\nb\n' | troupe call --hit count`,
+  printf 'a\nb\n' | troupe call --hit count
+  troupe call sha256 --body film.mkv
+  troupe call blob 4GiB --output zeros --direct`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.call(cmd, f, args) },
 	}
@@ -45,7 +51,9 @@ An error is printed with its status (what a program branches on) and its outcome
 	}
 	f.add(cmd.Flags(), 30*time.Second, "a call")
 	cmd.Flags().BoolVar(&f.hit, "hit", false, "open one hit and make a call of every line of standard input")
-	cmd.Flags().BoolVar(&f.direct, "direct", false, "send the calls of --hit to the worker itself, past the broker")
+	cmd.Flags().BoolVar(&f.direct, "direct", false, "send the calls of --hit, and large bodies, to the worker itself, past the broker")
+	cmd.Flags().StringVar(&f.bodyFile, "body", "", "file that is sent in parts behind BODY; - for standard input")
+	cmd.Flags().StringVar(&f.output, "output", "", "file that the reply goes to as it comes; - for standard output")
 	cmd.Flags().BoolVar(&f.progress, "progress", false, "print what the service says about its progress on standard error")
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "print the reply's bytes as they are, without a line break at the end")
 	cmd.Flags().StringVar(&f.label, "label", "", "what listings show of the hit")
@@ -62,8 +70,8 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 		open.Session = json.RawMessage(f.session)
 	}
 	if f.direct {
-		if !f.hit {
-			return usage(errors.New("--direct without --hit: a single call goes through the broker in one message: add --hit"))
+		if !f.hit && !f.streams() {
+			return usage(errors.New("--direct without --hit: a single call goes through the broker in one message: add --hit, or --body or --output"))
 		}
 		open.Route = assigner.Direct
 	}
@@ -72,12 +80,23 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	}
 	shown := a.showProgress(f.progress)
 	defer shown.stop()
+	if f.hit && f.streams() {
+		return usage(f.checkStreams(args))
+	}
 	if f.hit {
 		return a.ask(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error { return a.callLines(ctx, c, f, open, shown) })
+	}
+	if f.streams() {
+		if err := f.checkStreams(args); err != nil {
+			return usage(err)
+		}
 	}
 	body, err := a.body(args[1:])
 	if err != nil {
 		return err
+	}
+	if f.streams() {
+		return a.callStream(cmd, f, open, body, shown)
 	}
 	return a.askOnce(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error {
 		begun := time.Now()

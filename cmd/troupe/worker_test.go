@@ -72,7 +72,7 @@ func TestWorkerThatIsRefused(t *testing.T) {
 
 func TestWrongUseOfWorker(t *testing.T) {
 	for args, says := range map[string]string{
-		"--service nobody":                   "--service nobody: no demo service has this name: there are count, doze, echo, fail",
+		"--service nobody":                   "--service nobody: no demo service has this name: there are blob, count, doze, echo, fail",
 		"--exec cat":                         "--exec without --service",
 		"--framing blocks":                   "--framing without --exec",
 		"--slots 0":                          "--slots is 0",

@@ -4,9 +4,12 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +20,8 @@ import (
 // About says what each service does, by name.
 var About = map[string]string{
 	"echo":     "answers with the body",
+	"sha256":   "answers with the SHA-256 and the length of the body, which may come in parts",
+	"blob":     "answers with as many zeros as the body says (1MiB), in parts",
 	"upper":    "answers with the body in capitals",
 	"count":    "answers with the number of the call in its hit",
 	"thread":   "answers with the id of the OS thread that serves the call",
@@ -32,6 +37,7 @@ var About = map[string]string{
 func Services(threads assigner.Threads, keep bool) map[string]assigner.Service {
 	handlers := map[string]assigner.Handler{
 		"echo": echo, "upper": upper, "thread": thread, "sleep": sleep, "spin": spin, "doze": doze, "progress": progress, "fail": fail, "panic": crash,
+		"sha256": digest, "blob": blob,
 	}
 	all := make(map[string]assigner.Service)
 	for name, h := range handlers {
@@ -42,11 +48,56 @@ func Services(threads assigner.Threads, keep bool) map[string]assigner.Service {
 	return all
 }
 
+// echo sends back what it gets, as it comes.
 func echo(_ context.Context, c *assigner.Call) ([]byte, error) {
+	if c.Size() != 0 {
+		out, err := c.Output(c.Size(), c.Frames...)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(out, c.Input())
+		return nil, err
+	}
 	for _, frame := range c.Frames[1:] {
 		c.More(frame)
 	}
 	return c.Body(), nil
+}
+
+// digest hashes the body, and what follows it in parts.
+func digest(_ context.Context, c *assigner.Call) ([]byte, error) {
+	hash := sha256.New()
+	_, _ = hash.Write(c.Body())
+	n, err := io.Copy(hash, c.Input())
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%x %d", hash.Sum(nil), int64(len(c.Body()))+n), nil
+}
+
+// blob sends zeros.
+func blob(_ context.Context, c *assigner.Call) ([]byte, error) {
+	text := orElse(c, "1MiB")
+	unit := strings.TrimLeft(text, "0123456789")
+	n, err := strconv.ParseInt(strings.TrimSuffix(text, unit), 10, 64)
+	factor := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit]
+	if err != nil || factor == 0 || n > 1<<50/factor {
+		return nil, fmt.Errorf("%q is no size: write it as 4096, 64MiB or 2GiB", text)
+	}
+	out, err := c.Output(n * factor)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.CopyN(out, zeros{}, n*factor)
+	return nil, err
+}
+
+type zeros struct{}
+
+// Read is io.Reader's.
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func upper(_ context.Context, c *assigner.Call) ([]byte, error) { return bytes.ToUpper(c.Body()), nil }
