@@ -65,6 +65,10 @@ test-single:
 race: setup ## All tests, not shortened, under the race detector
 	go test -race $(TEST_FLAGS) ./...
 
+.PHONY: large
+large: setup ## Bodies of 2 GiB through every kind of process, whose memory is watched (minutes)
+	LARGE=1 go test $(TEST_FLAGS) -v -run TestABodyLargerThanAllWindows ./test/e2e
+
 fuzz: setup ## Run every Fuzz function for FUZZTIME (10s)
 	.ci/fuzz.sh $(FUZZTIME)
 
