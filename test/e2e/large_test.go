@@ -50,7 +50,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // mirrored sends a body through a service that sends it back as it comes, with the command as client, which is a process of its own. It returns the client's peak.
 func mirrored(t *testing.T, s *harness.System, service string, size int64, flags ...string) int64 {
 	t.Helper()
-	cmd := exec.CommandContext(harness.Context(t), harness.Binary(t), append([]string{"call", service, "--broker", s.Clients, "--body", "-", "--output", "-", "--timeout", "1h"}, flags...)...)
+	cmd := exec.CommandContext(t.Context(), harness.Binary(t), append([]string{"call", service, "--broker", s.Clients, "--body", "-", "--output", "-", "--timeout", "1h"}, flags...)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()
