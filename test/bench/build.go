@@ -17,6 +17,8 @@ const (
 	programLoad   = "hitload"
 	programWorker = "hitworker"
 	programBulk   = "bulk"
+	programEcho   = "echo"
+	programDirect = "hitdirect"
 	programTroupe = "troupe"
 	programTwin   = "twin"
 	programNATS   = "nats"
@@ -29,6 +31,8 @@ var cSources = map[string][]string{
 	programLoad:   {"hitload.c", "load.c", "link.c", "measure.c", "hit.c"},
 	programWorker: {"hitworker.c", "sessions.c", "link.c", "hit.c"},
 	programBulk:   {"bulk.c", "link.c", "measure.c", "hit.c"},
+	programEcho:   {"echo.c"},
+	programDirect: {"hitdirect.c", "link.c", "measure.c", "hit.c"},
 	"vectors":     {"vectors.c", "hit.c"},
 }
 
@@ -57,7 +61,7 @@ func (h *house) close() { _ = os.RemoveAll(h.temp) } // what stays lies in the s
 
 // build builds all programs. What cannot be built fails the figures that need it, not the others.
 func (h *house) build(ctx context.Context) {
-	for _, name := range []string{programProxy, programLoad, programWorker, programBulk} {
+	for _, name := range []string{programProxy, programLoad, programWorker, programBulk, programEcho, programDirect} {
 		h.broken[name] = h.buildC(ctx, name)
 	}
 	if h.broker == "" {

@@ -31,6 +31,7 @@ var pairs = [][]experiment{
 	{routed(proxyKiB, peer, 512, 1024), routed(troupeKiB, troupe, 512, 1024)},
 	{routed(proxy1, peer, 1, 32), routed(troupe1, troupe, 1, 32)},
 	{oneshot(proxyOneshot, peer), oneshot(troupeOneshot, troupe)},
+	{direct(echo512, peer), direct(direct512, troupe)},
 	{inNATS(), inGo(goroutine512, "goroutine", 512), inGo(thread512, "thread", 512)},
 	{inGo(goroutine64, "goroutine", 64), inGo(thread64, "thread", 64)},
 	{inPushPull(), inParts(bulkRouted, "routed"), inParts(bulkDirect, "direct")},
@@ -72,6 +73,37 @@ func oneshot(name, kind string) experiment {
 			}
 			return s.run(ctx, "oneshot 512 32")
 		})
+	}}
+}
+
+// direct is 512 calls under way on one connection: of a direct hit to its worker, or to a ROUTER that sends all back.
+func direct(name, kind string) experiment {
+	needs := []string{programLoad, programEcho}
+	if kind == troupe {
+		needs = []string{programLoad, programDirect, programTroupe}
+	}
+	return experiment{name, needs, func(ctx context.Context, h *house) (found values, err error) {
+		command, mode := h.brokerCommand(), "direct"
+		if kind == peer {
+			command, mode = []string{h.program(programEcho)}, peer
+		}
+		s, err := h.openBroker(ctx, kind, command)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.close()) }()
+		if kind == troupe {
+			if err := s.add(ctx, h.program(programDirect), s.at.worker, "1"); err != nil {
+				return nil, err
+			}
+		}
+		if s.load, err = start(false, h.program(programLoad), s.at.client, mode); err != nil {
+			return nil, err
+		}
+		if err := s.open(ctx, 1); err != nil {
+			return nil, err
+		}
+		return s.run(ctx, "run 1 512 32")
 	}}
 }
 

@@ -16,6 +16,8 @@ const (
 	pushPull                        = "push_pull"
 	bulkRouted, bulkDirect          = "bulk_routed", "bulk_direct"
 	besideBulk                      = "beside_bulk"
+	echo512, direct512              = "echo_32B_W512", "direct_32B_W512"
+	peerEcho                        = "C ROUTER echo"
 	peerProxy, peerNATS, peer100    = "C zmq_proxy", "NATS nc.Request", "100 hits"
 	perSecond, microseconds, perOne = "req/s", "us", "us/call"
 	megabytes, peerPush             = "MB/s", "PUSH/PULL"
@@ -50,6 +52,7 @@ var rows = []row{
 	{"routed_32B_W1_p50", microseconds, peerProxy, place{troupe1, "p50"}, place{proxy1, "p50"}, atMost(1.25)},
 	{"broker_cpu_32B_W512", perOne, peerProxy, place{troupe512, "cpu"}, place{proxy512, "cpu"}, atMost(1.8)},
 	{"oneshot_32B_W512", perSecond, peerProxy, place{troupeOneshot, "rps"}, place{proxyOneshot, "rps"}, atLeast(0.5)},
+	{"direct_32B_W512", perSecond, peerEcho, place{direct512, "rps"}, place{echo512, "rps"}, atLeast(0.5)},
 	{"go_goroutine_W512", perSecond, peerNATS, place{goroutine512, "rps"}, place{natsRequest, "rps"}, atLeast(1.0)},
 	{"go_thread_W64", perSecond, "64 goroutine slots", place{thread64, "rps"}, place{goroutine64, "rps"}, reach{}},
 	{"go_thread_W512", perSecond, "512 goroutine slots", place{thread512, "rps"}, place{goroutine512, "rps"}, reach{}},

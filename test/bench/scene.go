@@ -40,6 +40,11 @@ func (h *house) openScene(ctx context.Context, kind string) (*scene, error) {
 	if kind == peer {
 		command = []string{h.program(programProxy)}
 	}
+	return h.openBroker(ctx, kind, command)
+}
+
+// openBroker starts a broker by this command line.
+func (h *house) openBroker(ctx context.Context, kind string, command []string) (*scene, error) {
 	broker, err := start(false, command[0], command[1:]...)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,6 @@
-// Load client. usage: hitload ENDPOINT troupe|peer
+// Load client. usage: hitload ENDPOINT troupe|peer|direct
+//
+// direct: the one hit that is opened has a connection of its own to its worker, past the broker.
 //
 // Reads commands from its standard input and answers each with one line of JSON:
 //
@@ -68,9 +70,10 @@ int main(int argc, char **argv)
 	static struct measure m;
 	char line[256];
 	if (argc != 3)
-		die("usage: hitload ENDPOINT troupe|peer");
+		die("usage: hitload ENDPOINT troupe|peer|direct");
 	setvbuf(stdin, NULL, _IONBF, 0); // so that poll sees what has not been read
 	l.peer = strcmp(argv[2], "peer") == 0;
+	l.direct = strcmp(argv[2], "direct") == 0;
 	link_connect(&l.link, argv[1], TIMEOUT_MS);
 	load_greet(&l);
 	while (next_command(&l, line, sizeof line))
@@ -78,6 +81,8 @@ int main(int argc, char **argv)
 	struct hit_header bye = {.type = HIT_BYE};
 	if (!l.peer)
 		link_header(&l.link, &bye, 0);
+	if (l.calls == &l.way)
+		link_close(&l.way);
 	link_close(&l.link);
 	return 0;
 }

@@ -157,14 +157,28 @@ static uint64_t number(const char *json, const char *key)
 	return at == NULL ? 0 : strtoull(at + strlen(key) + strspn(at + strlen(key), "\": "), NULL, 10);
 }
 
+// Copies the first frame as text.
+static size_t text(const struct message *m, char *json, size_t room)
+{
+	size_t size = zmq_msg_size(&m->frame[0]);
+	if (size >= room)
+		die("the JSON frame has %zu bytes, room is for %zu", size, room - 1);
+	memcpy(json, zmq_msg_data((zmq_msg_t *)&m->frame[0]), size);
+	json[size] = 0;
+	return size;
+}
+
+uint64_t link_number(const struct message *m, const char *key)
+{
+	char json[4096];
+	text(m, json, sizeof json);
+	return number(json, key);
+}
+
 void link_welcome(struct link *l, struct message *m)
 {
 	char json[4096];
-	size_t size = zmq_msg_size(&m->frame[0]);
-	if (size >= sizeof json)
-		die("WELCOME has %zu bytes, room is for %zu", size, sizeof json - 1);
-	memcpy(json, zmq_msg_data(&m->frame[0]), size);
-	json[size] = 0;
+	size_t size = text(m, json, sizeof json);
 	l->window = number(json, "\"window\"");
 	l->heartbeat_ms = (int)number(json, "\"heartbeat_ms\"");
 	l->received = HIT_HEADER + size;

@@ -43,6 +43,9 @@ void link_header(struct link *l, const struct hit_header *h, int more);
 void link_bytes(struct link *l, const void *bytes, size_t size, int more);
 void link_frame(struct link *l, zmq_msg_t *frame, int more);
 
+// The number behind a key of the flat JSON object in the first frame, 0 if it is not there.
+uint64_t link_number(const struct message *m, const char *key);
+
 // Takes window and heartbeat from a WELCOME; bytes are counted from it on.
 void link_welcome(struct link *l, struct message *m);
 

@@ -1,6 +1,7 @@
 #include "load.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,9 @@ static void *room(void *old, size_t count, size_t size)
 }
 
 // Receives a message and dies of what is never an answer.
-static void await(struct load *l, struct message *m, int type)
+static void await(struct load *l, struct link *from, struct message *m, int type)
 {
-	if (!link_receive(&l->link, m))
+	if (!link_receive(from, m))
 		die("no answer came: %u of %u tokens are under way after %llu calls", l->token_count - l->idle, l->token_count, (unsigned long long)l->total);
 	if ((m->head.type == HIT_ERROR || m->head.type == HIT_CLOSED) && type != m->head.type)
 		die("the broker says (status %d): %.*s", m->head.status, (int)zmq_msg_size(&m->frame[0]), (char *)zmq_msg_data(&m->frame[0]));
@@ -39,36 +40,62 @@ void load_greet(struct load *l)
 	static struct message m;
 	struct hit_header h = {.type = HIT_HELLO};
 	static const char json[] = "{\"name\":\"hitload\",\"lang\":\"c\"}";
+	l->calls = &l->link;
 	if (l->peer)
 		return;
 	link_header(&l->link, &h, 1);
 	link_bytes(&l->link, json, sizeof json - 1, 0);
-	await(l, &m, HIT_WELCOME);
+	await(l, &l->link, &m, HIT_WELCOME);
 	link_welcome(&l->link, &m);
 	message_close(&m);
 }
 
 static void send_open(struct load *l, uint32_t index)
 {
-	struct hit_header h = {.type = HIT_OPEN, .flags = HIT_REF, .hit = index + 1};
+	struct hit_header h = {.type = HIT_OPEN, .flags = HIT_REF | (l->direct ? HIT_DIRECT : 0), .hit = index + 1};
 	link_header(&l->link, &h, 1);
 	link_bytes(&l->link, "echo", 4, 1);
 	link_bytes(&l->link, "", 0, 0);
+}
+
+// Connects to the worker of a direct hit and shows the token.
+static void enter(struct load *l, struct message *m, struct hit *hit)
+{
+	static struct message welcome;
+	char endpoint[256], token[2 * 16 + 1], json[64];
+	size_t size = zmq_msg_size(&m->frame[3]);
+	if (size >= sizeof endpoint || zmq_msg_size(&m->frame[4]) != 16)
+		die("OPENED with an endpoint of %zu bytes and a token of %zu", size, zmq_msg_size(&m->frame[4]));
+	memcpy(endpoint, zmq_msg_data(&m->frame[3]), size);
+	endpoint[size] = 0;
+	for (int i = 0; i < 16; i++)
+		sprintf(token + 2 * i, "%02x", ((uint8_t *)zmq_msg_data(&m->frame[4]))[i]);
+	link_connect(&l->way, endpoint, 15000);
+	l->calls = &l->way;
+	struct hit_header h = {.type = HIT_HELLO, .flags = HIT_DIRECT, .hit = hit->handle};
+	link_header(&l->way, &h, 1);
+	link_bytes(&l->way, json, (size_t)snprintf(json, sizeof json, "{\"token\":\"%s\"}", token), 0);
+	await(l, &l->way, &welcome, HIT_WELCOME);
+	link_welcome(&l->way, &welcome);
+	hit->epoch = welcome.head.epoch;
+	message_close(&welcome);
 }
 
 static void receive_opened(struct load *l, uint32_t count)
 {
 	static struct message m;
 	uint64_t handle;
-	await(l, &m, HIT_OPENED);
+	await(l, &l->link, &m, HIT_OPENED);
 	uint64_t index = m.head.hit - 1;
 	if (!(m.head.flags & HIT_REF) || index >= count || l->hits[index].handle != 0)
 		die("OPENED for the reference %llu, which was not asked", (unsigned long long)m.head.hit);
-	if (m.frames != 2 || zmq_msg_size(&m.frame[0]) != sizeof handle)
+	if (m.frames != (l->direct ? 6 : 2) || zmq_msg_size(&m.frame[0]) != sizeof handle)
 		die("OPENED with %d frames and a handle of %zu bytes", m.frames, zmq_msg_size(&m.frame[0]));
 	memcpy(&handle, zmq_msg_data(&m.frame[0]), sizeof handle);
 	l->hits[index].handle = be64toh(handle);
 	l->hits[index].epoch = m.head.epoch;
+	if (l->direct)
+		enter(l, &m, &l->hits[index]);
 	message_close(&m);
 }
 
@@ -76,6 +103,8 @@ void load_open(struct load *l, uint32_t count)
 {
 	if (count <= l->opened)
 		return;
+	if (l->direct && count > 1)
+		die("%u direct hits: each needs a connection of its own, this client has one", count);
 	l->hits = room(l->hits, count, sizeof *l->hits);
 	memset(l->hits + l->opened, 0, (count - l->opened) * sizeof *l->hits);
 	uint32_t sent = l->opened;
@@ -141,19 +170,19 @@ void load_send(struct load *l, uint64_t now)
 	if (l->one_shot) {
 		t->seq = 1;
 		h = (struct hit_header){.type = HIT_OPEN, .flags = HIT_FIRST | HIT_LAST | HIT_REF, .hit = reference(l, index)};
-		link_header(&l->link, &h, 1);
-		link_bytes(&l->link, "echo", 4, 1);
-		link_bytes(&l->link, "", 0, 1);
+		link_header(l->calls, &h, 1);
+		link_bytes(l->calls, "echo", 4, 1);
+		link_bytes(l->calls, "", 0, 1);
 	} else {
 		struct hit *hit = &l->hits[t->hit];
 		t->seq = ++hit->sent;
 		h.hit = hit->handle;
 		h.epoch = hit->epoch;
 		h.seq = t->seq;
-		link_header(&l->link, &h, 1);
+		link_header(l->calls, &h, 1);
 	}
 	write_key(l, index);
-	link_bytes(&l->link, l->body, l->size, 0);
+	link_bytes(l->calls, l->body, l->size, 0);
 }
 
 // Proves hit, seq and body; returns the token's index.
@@ -185,7 +214,7 @@ static uint32_t prove(struct load *l, struct message *m)
 const struct token *load_receive(struct load *l)
 {
 	static struct message m;
-	await(l, &m, HIT_REPLY);
+	await(l, l->calls, &m, HIT_REPLY);
 	uint32_t index = prove(l, &m);
 	message_close(&m);
 	uint32_t tail = l->head + l->idle++;

@@ -23,7 +23,10 @@ struct token {
 
 struct load {
 	struct link link;
+	struct link way;           // of a direct hit, to its worker
+	struct link *calls;        // where calls go: one of the two
 	int peer;                  // behind a zmq_proxy: nobody opens hits
+	int direct;                // the hit, there is only one, is direct
 	struct hit *hits;
 	uint32_t opened;
 	struct token *tokens;
