@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,13 +31,24 @@ type caller interface {
 	release()
 }
 
+// dialer makes a client that gives each broker so much time to say something.
+type dialer = func(patience time.Duration, brokers ...assigner.BrokerRef) caller
+
+const (
+	usual   = 250 * time.Millisecond
+	endless = time.Minute // on a machine that is busy, brokers are not silent but slow
+)
+
 // callers runs a test with clients in Go and in Python.
-func callers(t *testing.T, test func(t *testing.T, dial func(brokers ...assigner.BrokerRef) caller)) {
+func callers(t *testing.T, test func(t *testing.T, dial dialer)) {
 	t.Run("go", func(t *testing.T) {
-		test(t, func(brokers ...assigner.BrokerRef) caller { return goCaller(t, brokers...) })
+		test(t, func(p time.Duration, brokers ...assigner.BrokerRef) caller { return goCaller(t, p, brokers...) })
 	})
 	t.Run("python", func(t *testing.T) {
-		test(t, func(brokers ...assigner.BrokerRef) caller { return pythonCaller(t, brokers...) })
+		if testing.Short() {
+			t.Skip("the short form is about Go only")
+		}
+		test(t, func(p time.Duration, brokers ...assigner.BrokerRef) caller { return pythonCaller(t, p, brokers...) })
 	})
 }
 
@@ -55,9 +67,9 @@ type gopher struct {
 	hits   []*assigner.Hit
 }
 
-func goCaller(t *testing.T, brokers ...assigner.BrokerRef) *gopher {
+func goCaller(t *testing.T, patience time.Duration, brokers ...assigner.BrokerRef) *gopher {
 	t.Helper()
-	c, err := assigner.Dial(rig.Context(t), assigner.ClientConfig{Brokers: brokers, Logger: rig.Logger(t)})
+	c, err := assigner.Dial(rig.Context(t), assigner.ClientConfig{Brokers: brokers, Patience: patience, Logger: rig.Logger(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
 	return &gopher{t: t, client: c}
@@ -159,9 +171,9 @@ type snake struct {
 	*rig.Process
 }
 
-func pythonCaller(t *testing.T, brokers ...assigner.BrokerRef) *snake {
+func pythonCaller(t *testing.T, patience time.Duration, brokers ...assigner.BrokerRef) *snake {
 	t.Helper()
-	var args []string
+	args := []string{strconv.FormatFloat(patience.Seconds(), 'f', -1, 64)}
 	for _, b := range brokers {
 		args = append(args, b.URL, strconv.Itoa(b.Weight))
 	}

@@ -21,6 +21,7 @@ type harbour struct {
 	*rig.Site
 	name   string
 	broker *rig.Process // nil: it is not there
+	admin  *assigner.Client
 }
 
 // newHarbour finds a place for a broker; open starts it, with a worker in this process that has the broker's name.
@@ -57,12 +58,26 @@ func workersAt(all []*harbour) (at []string) {
 	return at
 }
 
-// status asks the broker.
-func (h *harbour) status(t *testing.T, ctx context.Context) machine.StatusReport {
+// ask asks the broker with ADMIN.
+func (h *harbour) ask(t *testing.T, ctx context.Context, command string, into any) {
 	t.Helper()
-	answer, err := h.Client().Admin(ctx, machine.AdminRequest{Cmd: "status"})
+	if h.admin == nil {
+		h.admin = h.Client()
+	}
+	answer, err := h.admin.Admin(ctx, machine.AdminRequest{Cmd: command})
 	require.NoError(t, err)
-	var s machine.StatusReport
-	require.NoError(t, json.Unmarshal(answer, &s))
+	require.NoError(t, json.Unmarshal(answer, into))
+}
+
+func (h *harbour) status(t *testing.T, ctx context.Context) (s machine.StatusReport) {
+	t.Helper()
+	h.ask(t, ctx, "status", &s)
 	return s
+}
+
+func (h *harbour) workers(t *testing.T, ctx context.Context) []machine.WorkerRow {
+	t.Helper()
+	var list struct{ Workers []machine.WorkerRow }
+	h.ask(t, ctx, "worker.list", &list)
+	return list.Workers
 }

@@ -12,11 +12,11 @@ import (
 // TestNoHitIsLost: of five brokers one lives, one is full, one stands still, one was killed, and one has not been started. All hits are opened where there
 // is room, none waits anywhere, and brokers that come (back) get their share.
 func TestNoHitIsLost(t *testing.T) {
-	callers(t, func(t *testing.T, dial func(...assigner.BrokerRef) caller) {
+	callers(t, func(t *testing.T, dial dialer) {
 		ctx := rig.Context(t)
 		living, full := newHarbour(t, "living").open(t, 200), newHarbour(t, "full").open(t, 1)
 		frozen, killed, late := newHarbour(t, "frozen").open(t, 200), newHarbour(t, "killed").open(t, 200), newHarbour(t, "late")
-		c := dial(refs(urls([]*harbour{frozen, killed, late, full, living})...)...)
+		c := dial(usual, refs(urls([]*harbour{frozen, killed, late, full, living})...)...)
 		c.awaits(frozen, killed, full, living)
 		held, err := full.Client().Open(ctx, "berth")
 		require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestNoHitIsLost(t *testing.T) {
 		c.awaits(late)
 		at := c.spread(40, 8)
 		require.Len(t, at, 2, "%v", at)
-		require.InDelta(t, 20, at["late"], 6, "%v", at)
+		require.InDelta(t, 20, at["late"], 15, "%v", at)
 
 		frozen.broker.Thaw()
 		killed.start(t)
@@ -53,8 +53,8 @@ func TestNoHitIsLost(t *testing.T) {
 // TestWeightsAreFollowed: hits go round as smooth weighted round robin has it, whoever opens them.
 func TestWeightsAreFollowed(t *testing.T) {
 	one, two, five := newHarbour(t, "one").open(t, 400), newHarbour(t, "two").open(t, 400), newHarbour(t, "five").open(t, 400)
-	callers(t, func(t *testing.T, dial func(...assigner.BrokerRef) caller) {
-		c := dial(assigner.BrokerRef{URL: one.Clients, Weight: 1}, assigner.BrokerRef{URL: two.Clients, Weight: 2}, assigner.BrokerRef{URL: five.Clients, Weight: 5})
+	callers(t, func(t *testing.T, dial dialer) {
+		c := dial(endless, assigner.BrokerRef{URL: one.Clients, Weight: 1}, assigner.BrokerRef{URL: two.Clients, Weight: 2}, assigner.BrokerRef{URL: five.Clients, Weight: 5})
 		c.awaits(one, two, five)
 		for _, lanes := range []int{1, 8} {
 			at := c.spread(80, lanes)

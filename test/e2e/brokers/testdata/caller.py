@@ -1,4 +1,4 @@
-"""A client of several brokers, which does what caller_test.go's does, line by line. Usage: caller.py ENDPOINT WEIGHT ..."""
+"""A client of several brokers, which does what caller_test.go's does, line by line. Usage: caller.py PATIENCE ENDPOINT WEIGHT ..."""
 import collections
 import json
 import sys
@@ -7,8 +7,8 @@ import time
 
 import troupe
 
-brokers = [(url, int(weight)) for url, weight in zip(sys.argv[1::2], sys.argv[2::2])]
-client = troupe.Client(brokers)
+brokers = [(url, int(weight)) for url, weight in zip(sys.argv[2::2], sys.argv[3::2])]
+client = troupe.Client(brokers, patience=float(sys.argv[1]))
 hits: list = []
 
 

@@ -39,7 +39,7 @@ class Berth:
             account["Open"] -= 1
 
 
-growth = {"slots_max": config["MaxSlots"], "slot_idle": config["SlotIdle"] / 1e9} if config["MaxSlots"] else {}
+growth = {"max_slots": config["MaxSlots"], "slot_idle": config["SlotIdle"] / 1e9} if config["MaxSlots"] else {}
 worker = troupe.Worker(config["Brokers"], name=config["Name"], slots=config["Slots"], **growth)
 worker.welcomed.wait()
 print("registered", flush=True)
