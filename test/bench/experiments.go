@@ -36,6 +36,7 @@ var pairs = [][]experiment{
 	{inPushPull(), inParts(bulkRouted, "routed"), inParts(bulkDirect, "direct")},
 	{{besideBulk, []string{programTroupe, programTwin}, runBesideBulk}},
 	{{manyHits, cPrograms(troupe), runManyHits}},
+	{inSpread()},
 }
 
 func cPrograms(kind string) []string {

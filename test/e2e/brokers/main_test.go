@@ -25,7 +25,9 @@ type harbour struct {
 }
 
 // newHarbour finds a place for a broker; open starts it, with a worker in this process that has the broker's name.
-func newHarbour(t *testing.T, name string) *harbour { return &harbour{Site: rig.NewSite(t, rig.TCP), name: name} }
+func newHarbour(t *testing.T, name string) *harbour {
+	return &harbour{Site: rig.NewSite(t, rig.TCP), name: name}
+}
 
 func (h *harbour) open(t *testing.T, slots int) *harbour {
 	t.Helper()
