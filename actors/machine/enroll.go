@@ -113,13 +113,20 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	case *Orphaned:
 		return b.orphaned(now, e, fx)
 	case *Confirmed:
-		return refuse(fx, e.Rival, wire.NameTaken, "a living worker is named %q already (pid %d on %s): give this one another name",
-			e.Worker.Name, e.Worker.Info.PID, e.Worker.Info.Host)
+		return refuse(fx, e.Rival, wire.NameTaken, "%s", e.Worker.claimed(e.Rival))
 	case *Yielded:
 		fx = b.down(now, e.Worker, e.Why, fx)
 		return b.ready(now, e.Rival, fx)
 	}
 	panic(fmt.Sprintf("machine: a worker reported a %T", event))
+}
+
+// claimed says why a living worker's name cannot be had; who is the worker itself has two of this broker's addresses.
+func (w *Worker) claimed(rival *wire.Message) string {
+	if info, err := wire.ParseReady(rival.Frame(0)); err == nil && info.Incarnation != "" && info.Incarnation == w.Info.Incarnation {
+		return fmt.Sprintf("this worker, %q (pid %d on %s), is registered here already, by another address of this broker: name the broker once", w.Name, w.Info.PID, w.Info.Host)
+	}
+	return fmt.Sprintf("a living worker is named %q already (pid %d on %s): give this one another name", w.Name, w.Info.PID, w.Info.Host)
 }
 
 // down takes the loss of a worker: its hits are told, and nobody waits for its slots.

@@ -36,6 +36,20 @@ func TestANameInUseIsRefused(t *testing.T) {
 	rival.expect(wire.Welcome)
 }
 
+func TestAWorkerThatKnowsTheBrokerByTwoAddresses(t *testing.T) {
+	quote(t, "a peer that finds it under two addresses SHALL keep one connection and report the other.")
+	s := newTheatre(t, config())
+	info := wire.ReadyInfo{Name: "w", Services: []string{"echo"}, Slots: 1, Incarnation: "abcd", PID: 4711, Host: "here"}
+	first, second := s.peer(), s.peer()
+	first.ready(info)
+	first.expect(wire.Welcome)
+	second.ready(info)
+	first.expect(wire.Ping)
+	first.say(wire.Header{Type: wire.Pong})
+	second.expectError(wire.NameTaken, wire.NeverStarted, `this worker, "w" (pid 4711 on here), is registered here already`, "name the broker once")
+	require.False(t, first.gone)
+}
+
 func TestASilentWorkerIsReplaced(t *testing.T) {
 	quote(t, "if it is silent, the new one replaces it and the old one's hits end with `worker-gone`.")
 	s := newTheatre(t, config())

@@ -3,6 +3,7 @@ package assigner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -221,12 +222,23 @@ func (c *Client) ask(ctx context.Context, r OpenRequest, h wire.Header, options 
 		_, a, err := c.fleet.travel(ctx, r, h, options, body, progress)
 		return a, c.up.name(err, r.Service, 0)
 	}
-	p, err := c.up.open(ctx, r, h, options, body, progress)
-	if err != nil {
-		return answer{}, err
+	for {
+		p, err := c.up.open(ctx, r, h, options, body, progress)
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
+		if !slotTaken(err) {
+			return a, c.up.name(err, r.Service, 0)
+		}
 	}
-	a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
-	return a, c.up.name(err, r.Service, 0)
+}
+
+// slotTaken reports that an open lost its slot to a hit of another broker. It never started, and is sent again at once: the broker knows by now that there
+// is no slot, and lets it wait.
+func slotTaken(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == wire.SlotTaken && e.Outcome == NeverStarted
 }
 
 // Do opens a hit, makes one call and closes it, in one message each way.

@@ -21,7 +21,10 @@ func (s *clientSide) usable(w wire.WelcomeInfo) {
 	u := (*uplink)(s)
 	if u.fleet != nil {
 		if other := u.fleet.twin(u, w.Incarnation); other != nil {
-			u.link.registrar.refuse(&Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: "the brokers at " + other.cfg.Broker + " and " + u.cfg.Broker + " are one and the same: name it once"})
+			u.link.registrar.refuse(&Error{
+				Status: wire.BadFrame, Outcome: NeverStarted, cause: ErrSameBroker,
+				Text: "the brokers at " + other.cfg.Broker + " and " + u.cfg.Broker + " are one and the same: name it once",
+			})
 			return
 		}
 		defer u.fleet.came(u)

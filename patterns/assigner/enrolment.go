@@ -13,7 +13,7 @@ type enrolment struct {
 	worker     *Worker
 	broker     string
 	link       *link
-	registered bool         // on the present connection; the loop's
+	registered atomic.Bool  // on the present connection; set on the loop
 	maxBody    atomic.Int64 // the broker's
 	tenure     tenure       // of its direct hits
 	probes     probes
@@ -42,7 +42,7 @@ func (e *enrolment) send(h *wire.Header, body ...[]byte) {
 
 // leave says BYE, and PING behind it: hits that were on their way are served, and after the PONG none can come.
 func (e *enrolment) leave() {
-	if !e.registered {
+	if !e.registered.Load() {
 		e.quit()
 		return
 	}
@@ -122,7 +122,7 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	w.mu.Lock()
 	leaving := w.leaving
 	w.mu.Unlock()
-	e.registered = true
+	e.registered.Store(true)
 	e.maxBody.Store(info.MaxBody)
 	e.tenure.begin(info)
 	e.window.Store(info.Window)
@@ -141,7 +141,7 @@ func (s *workerSide) lost(reason string) {
 	w.mu.Lock()
 	leaving := w.leaving
 	w.mu.Unlock()
-	e.registered = false
+	e.registered.Store(false)
 	e.probes.lost(reason)
 	if leaving {
 		e.quit()

@@ -2,6 +2,7 @@ package assigner_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -172,6 +173,43 @@ func TestSameBrokerTwice(t *testing.T) {
 	_, err = c.Do(limited(t), "echo", []byte("x"))
 	require.NoError(t, err, "the one that is there serves")
 	require.Equal(t, 1, c.Registered())
+	twice := 0
+	until(t, "the other address is given up", func() bool {
+		twice = 0
+		for _, s := range c.Brokers() {
+			if errors.Is(s.Err, assigner.ErrSameBroker) {
+				require.ErrorContains(t, s.Err, "are one and the same: name it once")
+				require.False(t, s.Registered)
+				twice++
+			}
+		}
+		return twice > 0
+	})
+	require.Equal(t, 1, twice)
+}
+
+func TestAWorkerIsAtTheSameBrokerTwice(t *testing.T) {
+	free := []string{"tcp://127.0.0.1:0", "tcp://127.0.0.1:0"}
+	b, err := assigner.NewBroker(assigner.BrokerConfig{Clients: free[:1], Workers: free, Logger: quiet()})
+	require.NoError(t, err)
+	require.NoError(t, b.Start(limited(t)))
+	t.Cleanup(func() { require.NoError(t, b.Close(context.Background())) })
+	w := startWorker(t, b.WorkerEndpoints()[0], services{"echo": {Handler: echoBack}}, func(c *assigner.WorkerConfig) {
+		c.Broker, c.Brokers = "", b.WorkerEndpoints()
+	})
+	receive(t, w.Welcomed(), "the welcome")
+	until(t, "one of the addresses is refused", func() bool {
+		for _, s := range w.Brokers() {
+			if errors.Is(s.Err, assigner.ErrNameTaken) {
+				require.ErrorContains(t, s.Err, "registered here already, by another address of this broker: name the broker once")
+				return true
+			}
+		}
+		return false
+	})
+	reply, err := dial(t, b.ClientEndpoints()[0]).Do(limited(t), "echo", []byte("x"))
+	require.NoError(t, err)
+	require.Equal(t, "x", string(reply))
 }
 
 func TestMistakesInSeveralBrokers(t *testing.T) {

@@ -37,6 +37,7 @@ var pairs = [][]experiment{
 	{inPushPull(), inParts(bulkRouted, "routed"), inParts(bulkDirect, "direct")},
 	{{besideBulk, []string{programTroupe, programTwin}, runBesideBulk}},
 	{{manyHits, cPrograms(troupe), runManyHits}},
+	{inSpread()},
 }
 
 func cPrograms(kind string) []string {

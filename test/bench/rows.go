@@ -13,6 +13,7 @@ const (
 	goroutine64, goroutine512       = "go_goroutine_W64", "go_goroutine_W512"
 	thread64, thread512             = "go_thread_W64", "go_thread_W512"
 	manyHits                        = "many_hits"
+	openSpread                      = "open_spread"
 	pushPull                        = "push_pull"
 	bulkRouted, bulkDirect          = "bulk_routed", "bulk_direct"
 	besideBulk                      = "beside_bulk"
@@ -61,6 +62,7 @@ var rows = []row{
 	{"small_p99_beside_large", microseconds, "the same alone", place{besideBulk, "p99"}, place{besideBulk, "alone_p99"}, atMost(2.0)},
 	{"hits_100k_active_1k", perOne, peer100, place{manyHits, "active_cpu"}, place{manyHits, "few_cpu"}, atMost(1.2)},
 	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
+	{"open_spread", "max/min", "", place{openSpread, "spread"}, place{}, below(1.1)},
 	{"hit_bytes", "B", "", place{manyHits, "hit_bytes"}, place{}, below(1500)},
 	{"broker_peak", "MiB", peerProxy, place{troupe512, "peak"}, place{proxy512, "peak"}, below(32)},
 }

@@ -11,35 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	rig.Main(m, map[string]rig.Role{"broker": brokerRole, "worker": workerRole, "client": clientRole, "unprivileged": unprivilegedRole})
-}
-
-// brokerRole runs a broker until the test ends it.
-func brokerRole(ctx context.Context, stage *rig.Stage) error {
-	var cfg assigner.BrokerConfig
-	if err := stage.Config(&cfg); err != nil {
-		return err
-	}
-	b, err := assigner.NewBroker(cfg)
-	if err != nil {
-		return err
-	}
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	stage.Say("started")
-	<-ctx.Done()
-	return b.Close(context.Background())
-}
-
-// brokerProcess starts a broker of the site in a process of its own.
-func brokerProcess(t *testing.T, site *rig.Site) *rig.Process {
-	t.Helper()
-	cfg := site.BrokerConfig()
-	cfg.Logger = nil
-	p := rig.Spawn(t, "broker", cfg)
-	p.Await("started")
-	return p
+	rig.Main(m, map[string]rig.Role{"broker": rig.BrokerRole, "worker": workerRole, "client": clientRole, "unprivileged": unprivilegedRole})
 }
 
 // workerConfig is what a worker process is told.

@@ -3,6 +3,7 @@
 //	twin worker ENDPOINT SLOTS goroutine|thread
 //	twin client ENDPOINT CALLS SIZE WARM RUN
 //	twin bulk ENDPOINT BYTES routed|direct
+//	twin spread HITS ENDPOINT...
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
 package main
@@ -38,8 +39,10 @@ func run(ctx context.Context, args []string) error {
 		return load(ctx, args[1], args[2:])
 	case len(args) == 4 && args[0] == "bulk":
 		return bulk(ctx, args[1], args[2], args[3])
+	case len(args) > 2 && args[0] == "spread":
+		return spread(ctx, args[1], args[2:])
 	}
-	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin bulk ENDPOINT BYTES routed|direct")
+	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin bulk ENDPOINT BYTES routed|direct | twin spread HITS ENDPOINT...")
 }
 
 func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body(), nil }

@@ -14,12 +14,13 @@ type Services = harness.Services
 type Site struct {
 	*harness.System
 	Path Path
+	t    testing.TB
 }
 
 // NewSite finds endpoints for a test.
 func NewSite(t testing.TB, p Path) *Site {
 	t.Helper()
-	return &Site{harness.New(t, harness.Config{Transport: p.Transport, PerFrame: p.PerFrame}), p}
+	return &Site{harness.New(t, harness.Config{Transport: p.Transport, PerFrame: p.PerFrame}), p, t}
 }
 
 // BrokerConfig returns the configuration of the site's broker.
