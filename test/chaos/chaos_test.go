@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"testing"
@@ -29,6 +30,10 @@ func TestChaos(t *testing.T) {
 		if d < 90*time.Second {
 			f.Least = 0 // there is no time for so many
 		}
+	}
+	if out, err := exec.Command(python(), "-c", "import zmq").CombinedOutput(); err != nil {
+		t.Logf("%s cannot import zmq, so nothing is said about Python: %v: %s (make setup installs it)", python(), err, out)
+		f.Python = 0
 	}
 	r := run(t, f, harness.Seed(t))
 	if name := os.Getenv(reportVar); name != "" {
@@ -57,6 +62,10 @@ func run(t *testing.T, f form, seed uint64) *Report {
 		require.NotEmpty(t, w.registered(loading, p), "worker %s", p.name)
 	}
 	wait := w.load(loading)
+	if f.Busy {
+		w.begin("starve", "host", "")
+		harness.Starve(t, 2)
+	}
 	faulty, mend := context.WithCancel(context.Background())
 	var lanes sync.WaitGroup
 	w.startLanes(faulty, &lanes)
@@ -86,6 +95,9 @@ func (w *world) callsSoFar() (n uint64) {
 }
 
 func (w *world) startLanes(ctx context.Context, lanes *sync.WaitGroup) {
+	if !w.form.Still || w.form.Forgers > 0 {
+		lanes.Go(func() { w.forgerLane(ctx) })
+	}
 	if w.form.Still {
 		return
 	}
@@ -109,13 +121,14 @@ func (w *world) judge(took time.Duration) *Report {
 	require.NoError(w.t, err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	Audit(told, sessions, w.cut, &w.found)
+	Audit(told, sessions, append(w.cut, "forger-"), &w.found)
+	auditForger(sessions, &w.found)
 	wrong, messages, answers := w.tap.Found()
 	for _, v := range wrong {
 		w.found.Add(v.Promise, "on the wire: %s", v.Text)
 	}
 	w.explain()
-	r := &Report{Seed: w.seed, Seconds: took.Seconds(), Messages: messages, Faults: make(map[string]int), Detection: make(map[string]Detection)}
+	r := &Report{Forged: w.forged, Seed: w.seed, Seconds: took.Seconds(), Messages: messages, Faults: make(map[string]int), Detection: make(map[string]Detection)}
 	r.Take(told)
 	if r.Calls == 0 || answers == 0 {
 		w.found.Add("wrong", "nothing was tested: %d calls, %d answers on the wire", r.Calls, answers)

@@ -41,6 +41,8 @@ type workerConfig struct {
 	Name    string
 	Slots   int
 	Journal string
+
+	Heartbeat, Silence time.Duration // 0: the defaults
 }
 
 func workerRole(ctx context.Context, stage *harness.Stage) error {
@@ -53,7 +55,7 @@ func workerRole(ctx context.Context, stage *harness.Stage) error {
 		return err
 	}
 	w, err := assigner.NewWorker(assigner.WorkerConfig{
-		Brokers: c.Brokers, Name: c.Name, Slots: c.Slots, DirectBind: "tcp://127.0.0.1:0", Heartbeat: heartbeat, Silence: silence,
+		Brokers: c.Brokers, Name: c.Name, Slots: c.Slots, DirectBind: "tcp://127.0.0.1:0", Heartbeat: c.Heartbeat, Silence: c.Silence,
 		Services: map[string]assigner.Service{ServiceName: journal.Serve()},
 	})
 	if err != nil {

@@ -17,12 +17,14 @@ type Report struct {
 	Replies       int                  `json:"replies"`
 	Errors        map[string]int       `json:"errors"` // typed, by status and outcome
 	Messages      uint64               `json:"messages_on_the_wire"`
+	Forged        int                  `json:"forged_calls"` // under an epoch that was over: refused
 	Faults        map[string]int       `json:"faults"`
 	Detection     map[string]Detection `json:"detection_ms"` // by kind of fault and verdict
 	FalseVerdicts int                  `json:"false_verdicts"`
 	Lost          int                  `json:"lost"`
 	Doubled       int                  `json:"doubled"`
 	Violations    int                  `json:"violations"`
+	Counts        map[string]int       `json:"violations_by_promise,omitempty"`
 	First         []Violation          `json:"first_violations,omitempty"`
 }
 
@@ -66,7 +68,7 @@ func (r *Report) Take(told []Told) {
 // Judge takes what was found.
 func (r *Report) Judge(v *Violations) {
 	r.Lost, r.Doubled, r.FalseVerdicts = v.Counts["lost"], v.Counts["doubled"], v.Counts["false verdict"]
-	r.Violations, r.First = v.Total(), v.First
+	r.Violations, r.Counts, r.First = v.Total(), v.Counts, v.First
 }
 
 // Write writes the report to a file.

@@ -18,10 +18,12 @@ import (
 // Load says what visitors do.
 type Load struct {
 	Name     string // of the client: its keys begin with it
+	Only     string // the one kind of hits that are opened; empty: all
 	Visitors int    // how many there are at the same time
 	Patience time.Duration
 	Pause    time.Duration // the longest between two calls
 	Stream   int           // the most bytes of a body in parts
+	Brisk    bool          // no call takes longer than it must
 	Seed     uint64
 }
 
@@ -60,7 +62,11 @@ type visitor struct {
 }
 
 func (v *visitor) visit(ctx context.Context) {
-	switch v.chance.IntN(8) {
+	thing := v.chance.IntN(8)
+	if v.crowd.load.Only == "direct" {
+		thing = 2
+	}
+	switch thing {
 	case 0, 1:
 		v.stay(ctx, "routed", assigner.OpenRequest{})
 	case 2, 3:
@@ -119,7 +125,11 @@ func (v *visitor) stay(ctx context.Context, kind string, r assigner.OpenRequest)
 	if g == nil {
 		return
 	}
-	g.talk(ctx, 2+v.chance.IntN(10))
+	times := 2 + v.chance.IntN(10)
+	if v.crowd.load.Brisk && kind != "stream" {
+		times = 40
+	}
+	g.talk(ctx, times)
 	g.close()
 }
 
@@ -130,13 +140,13 @@ func (g *guest) talk(ctx context.Context, times int) {
 			return
 		}
 		size, well := 1, false
-		if g.chance.IntN(3) == 0 {
+		if g.chance.IntN(3) == 0 || g.crowd.load.Brisk {
 			size = 2 + g.chance.IntN(6)
 		}
 		switch {
 		case g.kind == "stream":
 			well = g.stream()
-		case size == 1:
+		case size == 1 && g.crowd.load.Only == "":
 			g.no++
 			well = g.call(g.no, g.work())
 		default:
@@ -164,19 +174,36 @@ func pause(ctx context.Context, chance *rand.Rand, most time.Duration) {
 
 // work is how many milliseconds a call takes: most of them next to nothing.
 func (g *guest) work() int {
+	if g.crowd.load.Brisk {
+		return 0
+	}
 	if g.chance.IntN(10) == 0 {
 		return g.chance.IntN(60)
 	}
 	return g.chance.IntN(2)
 }
 
-// burst makes calls at the same time, which wait for each other at the worker.
+// burst makes calls at the same time, which wait for each other at the worker. Where there are direct hits only, many wait for the first one: what a worker does that
+// has stood still must show.
 func (g *guest) burst(size int) bool {
+	long := g.crowd.load.Only != ""
+	if long {
+		size = 20
+	}
+	if g.crowd.load.Brisk {
+		size = 100
+	}
 	var all sync.WaitGroup
 	var failed atomic.Bool
-	for range size {
+	for i := range size {
 		g.no++
 		no, ms := g.no, g.work()
+		if long {
+			ms = 0
+			if i == 0 {
+				ms = 60
+			}
+		}
 		all.Go(func() {
 			if !g.call(no, ms) {
 				failed.Store(true)

@@ -3,11 +3,11 @@ package chaos
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +16,6 @@ import (
 
 	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/patterns/assigner"
-	"github.com/troupe-mq/troupe/supervision/process"
 	"github.com/troupe-mq/troupe/test/harness"
 )
 
@@ -29,19 +28,28 @@ const (
 
 // form says how large a run is.
 type form struct {
-	Duration        time.Duration
-	Go, Python      int // worker processes
-	Clients         int // client processes
-	Visitors        int // of the two clients in this process, each
-	Pause           time.Duration
-	Least           int           // of each kind of fault
-	Still           bool          // no faults
-	Busy            bool          // all cores are kept busy by others, all the time
-	Binary          string        // test binary that plays brokers and workers; empty: this one
-	OnlyWorkers     string        // the one kind of fault to workers, and no other faults; empty: all
-	Patience        time.Duration // of callers
-	CallsAtLeast    uint64        // go on until there were so many, however long that takes
-	WithoutVisitors bool          // the forger alone
+	Duration     time.Duration
+	Go, Python   int // worker processes
+	Clients      int // client processes
+	Visitors     int // of the two clients in this process, each
+	Pause        time.Duration
+	Least        int           // of each kind of fault
+	Still        bool          // no faults
+	Busy         bool          // all cores are kept busy by others, all the time
+	Binary       string        // test binary that plays brokers and workers; empty: this one
+	OnlyWorkers  string        // the one kind of fault to workers, and no other faults; empty: all
+	OnlyKind     string        // the one kind of hits that visitors open; empty: all
+	Forgers      int           // 1: calls are forged although there are no faults
+	Patience     time.Duration // of callers
+	CallsAtLeast uint64        // go on until there were so many, however long that takes
+}
+
+// limits are heartbeat and silence of all parts, 0 for the defaults.
+func (f form) limits() (beat, waits time.Duration) {
+	if f.Busy {
+		return 0, 0
+	}
+	return heartbeat, silence
 }
 
 // world is the system under test.
@@ -65,6 +73,7 @@ type world struct {
 	cut     []string // prefixes of keys of clients that were killed
 	ledgers []string // files of client processes
 	found   Violations
+	forged  int  // calls under an epoch that was over
 	gone    bool // the end has begun: what ends now is no fault
 }
 
@@ -101,9 +110,10 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 	for _, name := range []string{"A", "B"} {
 		b := &broker{name: name, clients: harness.Endpoint(t, "tcp"), workers: harness.Endpoint(t, "tcp"), w: w}
 		b.start()
+		beat, waits := f.limits()
 		var err error
 		b.look, err = assigner.Dial(harness.Context(t), assigner.ClientConfig{
-			Broker: b.clients, Name: "look", Heartbeat: heartbeat, Silence: silence, Logger: harness.Logger(t, "look"),
+			Broker: b.clients, Name: "look", Heartbeat: beat, Silence: waits, Logger: harness.Logger(t, "look"),
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = b.look.Close(context.Background()) })
@@ -122,8 +132,9 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 }
 
 func (b *broker) start() {
+	beat, waits := b.w.form.limits()
 	cfg := assigner.BrokerConfig{
-		Clients: []string{b.clients}, Workers: []string{b.workers}, Name: b.name, Heartbeat: heartbeat, Silence: silence, Poison: true, Grace: harness.Patience,
+		Clients: []string{b.clients}, Workers: []string{b.workers}, Name: b.name, Heartbeat: beat, Silence: waits, Poison: true, Grace: harness.Patience,
 	}
 	b.proc = harness.Spawn(b.w.t, b.name, b.w.form.Binary, "broker", cfg)
 	b.proc.Await("started")
@@ -146,7 +157,8 @@ func (w *world) links(name string, endpoint func(*broker) string, watch bool) (m
 
 func (w *world) addWorker(name, lang string, slots int) {
 	links, endpoints := w.links(name, func(b *broker) string { return b.workers }, false)
-	cfg := workerConfig{endpoints, name, slots, w.journal}
+	beat, waits := w.form.limits()
+	cfg := workerConfig{endpoints, name, slots, w.journal, beat, waits}
 	p := &part{name: name, lang: lang, links: links}
 	p.start = func() *harness.Process {
 		if lang == "go" {
@@ -190,14 +202,18 @@ func (w *world) load(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
 	for i := range 2 {
 		_, endpoints := w.links(fmt.Sprint("mine", i), func(b *broker) string { return b.clients }, true)
+		beat, waits := w.form.limits()
+		if !w.form.Busy {
+			waits = loadWaits
+		}
 		c, err := assigner.Dial(harness.Context(w.t), assigner.ClientConfig{
-			Brokers: refs(endpoints), Name: fmt.Sprint("mine", i), Heartbeat: heartbeat, Silence: loadWaits, Logger: harness.Logger(w.t, fmt.Sprint("mine", i)),
+			Brokers: refs(endpoints), Name: fmt.Sprint("mine", i), Heartbeat: beat, Silence: waits, Logger: harness.Logger(w.t, fmt.Sprint("mine", i)),
 		})
 		require.NoError(w.t, err)
 		w.mine = append(w.mine, c)
 		w.t.Cleanup(func() { _ = c.Close(context.Background()) })
 		crowd := NewCrowd(Load{
-			Name: fmt.Sprint("mine", i), Visitors: w.form.Visitors, Patience: w.form.Patience, Pause: w.form.Pause, Stream: 500_000, Seed: w.seed + uint64(i),
+			Name: fmt.Sprint("mine", i), Only: w.form.OnlyKind, Visitors: w.form.Visitors, Patience: w.form.Patience, Pause: w.form.Pause, Stream: 500_000, Seed: w.seed + uint64(i), Brisk: w.form.Busy,
 		}, c, w.ledger)
 		w.crowds = append(w.crowds, crowd)
 		all.Go(func() { crowd.Run(ctx) })
@@ -240,7 +256,7 @@ func (b *broker) knows(ctx context.Context, p *part) bool {
 	return false
 }
 
-// anchorOf returns the label of the client's anchor at the broker, empty if there is none.
+// anchorOf returns the label of the client's anchor at the broker, empty if there is none that is old enough.
 func (b *broker) anchorOf(ctx context.Context, p *part) (string, error) {
 	var list struct {
 		Hits []machine.HitRow `json:"hits"`
@@ -248,9 +264,11 @@ func (b *broker) anchorOf(ctx context.Context, p *part) (string, error) {
 	if err := b.admin(ctx, "hit.list", &list); err != nil {
 		return "", err
 	}
+	// Until the client has sent its first heartbeat, its library has promised the broker none, and nobody could tell that it stands still.
+	const young = 2 * heartbeat
 	prefix := fmt.Sprintf("anchor-%s-%d-", p.name, p.proc.PID())
 	for _, row := range list.Hits {
-		if len(row.Label) > len(prefix) && row.Label[:len(prefix)] == prefix {
+		if strings.HasPrefix(row.Label, prefix) && row.AgeMS > young.Milliseconds() {
 			return row.Label, nil
 		}
 	}
@@ -310,15 +328,3 @@ func poll(ctx context.Context, cond func() bool) bool {
 	}
 	return true
 }
-
-// ended reports whether a process has ended by itself, which none should.
-func ended(p *process.Process) error {
-	select {
-	case <-p.Done():
-		return p.Ended()
-	default:
-		return nil
-	}
-}
-
-var errOver = errors.New("the run is over")
