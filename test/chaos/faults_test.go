@@ -16,7 +16,6 @@ type fault struct {
 	link     string // the broker at the other end, where it is a link's fault
 	from, to time.Duration
 	verdicts []heard // those that were due and came
-	missed   []string
 }
 
 type heard struct {
