@@ -22,11 +22,11 @@ const (
 
 // TestChaos is a run. Its length is CHAOS_DURATION's; what it finds is written to CHAOS_REPORT, if that is set.
 func TestChaos(t *testing.T) {
-	f := form{Duration: 8 * time.Second, Go: 2, Python: 1, Clients: 1, Visitors: 5, Pause: 20 * time.Millisecond, Patience: harness.Patience}
+	f := form{Duration: 8 * time.Second, Silence: 3 * time.Second, Go: 2, Python: 1, Clients: 1, Visitors: 5, Pause: 20 * time.Millisecond, Patience: harness.Patience}
 	if text := os.Getenv(durationVar); text != "" {
 		d, err := time.ParseDuration(text)
 		require.NoError(t, err, durationVar)
-		f = form{Duration: d, Go: 3, Python: 2, Clients: 2, Visitors: 8, Pause: 20 * time.Millisecond, Least: 20, Patience: harness.Patience}
+		f = form{Duration: d, Silence: 1500 * time.Millisecond, Go: 3, Python: 2, Clients: 2, Visitors: 8, Pause: 20 * time.Millisecond, Least: 20, Patience: harness.Patience}
 		if d < 90*time.Second {
 			f.Least = 0 // there is no time for so many
 		}

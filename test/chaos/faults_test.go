@@ -154,12 +154,12 @@ func (w *world) workerFault(ctx context.Context, p *part, step harness.Step, kno
 		verdicts()
 		p.proc = p.start()
 	case "freeze-worker":
-		w.try(p.proc.Process.Freeze(ctx))
+		w.try(p.proc.Process.Freeze(context.Background()))
 		verdicts()
-		w.rest(ctx, lease+step.For) // its clients have been told by then
+		w.rest(ctx, w.form.Silence+step.For) // its clients have been told by then
 		w.try(p.proc.Process.Thaw())
 	case "pause-worker":
-		w.try(p.proc.Process.Freeze(ctx))
+		w.try(p.proc.Process.Freeze(context.Background()))
 		w.rest(ctx, step.For)
 		w.try(p.proc.Process.Thaw())
 	case "cut-worker-link":
@@ -182,9 +182,6 @@ func (w *world) workerFault(ctx context.Context, p *part, step harness.Step, kno
 	w.registered(ctx, p)
 	w.end(f)
 }
-
-// lease is how long a broker may wait before it tells the clients of direct hits, with a margin.
-const lease = silence
 
 func (w *world) try(err error) {
 	if err != nil {
@@ -238,12 +235,12 @@ func (w *world) brokerFault(ctx context.Context, b *broker, step harness.Step) {
 		verdict()
 		b.start()
 	case "freeze-broker":
-		w.try(b.proc.Process.Freeze(ctx))
+		w.try(b.proc.Process.Freeze(context.Background()))
 		verdict()
 		w.rest(ctx, step.For)
 		w.try(b.proc.Process.Thaw())
 	default:
-		w.try(b.proc.Process.Freeze(ctx))
+		w.try(b.proc.Process.Freeze(context.Background()))
 		w.rest(ctx, step.For)
 		w.try(b.proc.Process.Thaw())
 	}
@@ -302,7 +299,7 @@ func (w *world) clientFault(ctx context.Context, p *part, step harness.Step, b *
 		p.killed++
 		p.proc = p.start()
 	case "freeze-client":
-		w.try(p.proc.Process.Freeze(ctx))
+		w.try(p.proc.Process.Freeze(context.Background()))
 		w.dismissed(f, b, p, anchor)
 		w.rest(ctx, step.For)
 		w.try(p.proc.Process.Thaw())

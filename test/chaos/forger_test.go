@@ -62,7 +62,7 @@ func (f *forger) say(h wire.Header, frames ...[]byte) {
 
 // hear returns the next message that is no PING, or false when there is none for long.
 func (f *forger) hear() (h wire.Header, frames [][]byte, ok bool) {
-	for limit := time.Now().Add(2 * silence); time.Now().Before(limit); {
+	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit); {
 		f.in.Clear(false)
 		n, err := f.in.Recv(f.sock, 1, 0)
 		if err != nil || n == 0 && f.poll.Wait(50*time.Millisecond) != nil {

@@ -69,6 +69,8 @@ type clientConfig struct {
 	Brokers []string
 	Load    Load
 	Ledger  string
+
+	Heartbeat, Silence time.Duration
 }
 
 // clientRole makes calls until the test ends it. At each broker it has a hit besides that calls nothing, the anchor, which is opened again when it is lost: by it the
@@ -83,11 +85,11 @@ func clientRole(ctx context.Context, stage *harness.Stage) error {
 		return err
 	}
 	for _, b := range c.Brokers {
-		go anchor(ctx, b, c.Load.Name)
+		go c.anchor(ctx, b)
 	}
-	client, err := assigner.Dial(ctx, assigner.ClientConfig{Brokers: refs(c.Brokers), Name: c.Load.Name, Heartbeat: heartbeat, Silence: silence})
+	client, err := assigner.Dial(ctx, assigner.ClientConfig{Brokers: refs(c.Brokers), Name: c.Load.Name, Heartbeat: c.Heartbeat, Silence: c.Silence})
 	if err != nil {
-		return err
+		return unless(ctx, err)
 	}
 	NewCrowd(c.Load, client, ledger).Run(ctx)
 	end, cancel := context.WithTimeout(context.Background(), harness.Patience)
@@ -103,15 +105,26 @@ func refs(brokers []string) []assigner.BrokerRef {
 	return all
 }
 
-func anchor(ctx context.Context, broker, name string) {
-	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: broker, Name: name + "-anchor", Heartbeat: heartbeat, Silence: silence})
-	if err != nil {
+// unless returns an error, unless the test has ended the process just then.
+func unless(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (c clientConfig) anchor(ctx context.Context, broker string) {
+	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: broker, Name: c.Load.Name + "-anchor", Heartbeat: c.Heartbeat, Silence: c.Silence})
+	if unless(ctx, err) != nil {
 		panic(err)
+	}
+	if err != nil {
+		return
 	}
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for generation := 1; ctx.Err() == nil; generation++ {
-		key := fmt.Sprintf("anchor-%s-%d-%d", name, pid(), generation)
+		key := fmt.Sprintf("anchor-%s-%d-%d", c.Load.Name, pid(), generation)
 		h, err := client.OpenWith(ctx, assigner.OpenRequest{Service: ServiceName, Label: key, Session: about{key}})
 		for err == nil && ctx.Err() == nil {
 			<-look.C

@@ -21,9 +21,9 @@ func TestMutantsAreCaught(t *testing.T) {
 	if os.Getenv(mutantsVar) == "" {
 		t.Skip("three builds that are wrong on purpose take a minute: make chaos does that, or " + mutantsVar + "=1")
 	}
-	calm := form{Duration: 3 * time.Second, Go: 2, Visitors: 6, Pause: 2 * time.Millisecond, Patience: harness.Patience, Still: true, Forgers: 1}
+	calm := form{Duration: 3 * time.Second, Silence: 3 * time.Second, Go: 2, Visitors: 6, Pause: 2 * time.Millisecond, Patience: harness.Patience, Still: true, Forgers: 1}
 	frozen := form{
-		Duration: 8 * time.Second, Go: 3, Visitors: 12, Pause: time.Millisecond, Patience: harness.Patience, OnlyWorkers: "freeze-worker", OnlyKind: "direct",
+		Duration: 8 * time.Second, Silence: 1500 * time.Millisecond, Go: 3, Visitors: 12, Pause: time.Millisecond, Patience: harness.Patience, OnlyWorkers: "freeze-worker", OnlyKind: "direct",
 	}
 	for _, mutant := range []struct {
 		tag     string

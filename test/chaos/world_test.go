@@ -22,16 +22,16 @@ import (
 // How soon silence is noticed. Load clients wait longer than anybody else: what they are told of a direct hit is the broker's word.
 const (
 	heartbeat = 250 * time.Millisecond
-	silence   = 1500 * time.Millisecond
 	loadWaits = 20 * time.Second
 )
 
 // form says how large a run is.
 type form struct {
 	Duration     time.Duration
-	Go, Python   int // worker processes
-	Clients      int // client processes
-	Visitors     int // of the two clients in this process, each
+	Silence      time.Duration // after which a peer is given up
+	Go, Python   int           // worker processes
+	Clients      int           // client processes
+	Visitors     int           // of the two clients in this process, each
 	Pause        time.Duration
 	Least        int           // of each kind of fault
 	Still        bool          // no faults
@@ -49,7 +49,7 @@ func (f form) limits() (beat, waits time.Duration) {
 	if f.Busy {
 		return 0, 0
 	}
-	return heartbeat, silence
+	return heartbeat, f.Silence
 }
 
 // world is the system under test.
@@ -190,8 +190,9 @@ func (w *world) addClient(name string, number uint64) {
 		w.mu.Lock()
 		w.ledgers = append(w.ledgers, file)
 		w.mu.Unlock()
+		beat, waits := w.form.limits()
 		load := Load{Name: name, Visitors: 3, Patience: w.form.Patience, Pause: w.form.Pause, Stream: 200_000, Seed: w.seed + 1000*number + uint64(p.killed)}
-		return harness.Spawn(w.t, name, "", "client", clientConfig{endpoints, load, file})
+		return harness.Spawn(w.t, name, "", "client", clientConfig{endpoints, load, file, beat, waits})
 	}
 	p.proc = p.start()
 	w.clients = append(w.clients, p)
