@@ -9,6 +9,8 @@ SHELL      := /bin/bash
 DEMOS      ?= hello embed sqlite
 FUZZTIME   ?= 10s
 ROUNDS     ?= 7
+CHAOS      ?= 110s
+DURATION   ?= 30m
 PYTHON     ?= /usr/bin/python3
 TEST_FLAGS ?= -count=1 -timeout 10m
 # The short raced run and the run on one processor, both part of `make test`.
@@ -71,6 +73,17 @@ large: setup ## Bodies of 2 GiB through every kind of process, whose memory is w
 
 fuzz: setup ## Run every Fuzz function for FUZZTIME (10s)
 	.ci/fuzz.sh $(FUZZTIME)
+
+.PHONY: chaos chaos-long chaos-busy
+chaos: setup ## Random faults for about 2 minutes, SEED=n repeats; chaos.json says what came of it
+	CHAOS_DURATION=$(CHAOS) CHAOS_REPORT=$(CURDIR)/chaos.json go test -count=1 -timeout 15m -v -run '^TestChaos$$' ./test/chaos
+	CHAOS_MUTANTS=1 go test -count=1 -timeout 15m -run 'Mutants' ./test/chaos
+
+chaos-long: setup ## The same for DURATION (30m)
+	CHAOS_DURATION=$(DURATION) CHAOS_REPORT=$(CURDIR)/chaos.json go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
+
+chaos-busy: setup ## A million calls while every core is kept busy: no verdict may come
+	CHAOS_BUSY=1000000 CHAOS_REPORT=$(CURDIR)/chaos-busy.json go test -count=1 -timeout 0 -v -run '^TestBusy$$' ./test/chaos
 
 .PHONY: bench bench-quick
 bench: setup-bench ## Measure against the peers over ROUNDS (7) rounds and rewrite bench.json

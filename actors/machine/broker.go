@@ -65,6 +65,7 @@ type Broker struct {
 	graves   map[uint64]*Hit // hits that have ended, of which the client may still have to be told
 	nobody   client          // has the hits that are adrift
 	arrivals uint64
+	claims   map[wire.Peer]*claim // of connections whose READY waits
 	epoch    uint32
 	unnamed  int
 	draining bool
@@ -101,7 +102,7 @@ type service struct {
 func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 	return &Broker{
 		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence}, epoch: cfg.Epoch, services: make(map[string]*service),
-		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker),
+		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker), claims: make(map[wire.Peer]*claim),
 		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}},
 	}
 }
@@ -127,6 +128,9 @@ func (b *Broker) Message(now time.Duration, m *wire.Message, fx []Effect) []Effe
 func (b *Broker) fromWorker(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if w := b.workers[m.From]; w != nil {
 		return append(fx, Effect{Kind: Ask, Worker: w, Event: m})
+	}
+	if fx, taken := b.behind(m, fx); taken {
+		return fx
 	}
 	switch m.Header.Type {
 	case wire.Pong:

@@ -55,6 +55,7 @@ func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		if b.workers[m.From] != nil {
 			return b.fromWorker(now, m, fx)
 		}
+		fx, _ = b.behind(m, fx)
 		return fx
 	}
 	return b.leave(now, c, Why{Verdict: "GONE", Detector: "said", Measured: "the client said BYE"}, true, fx)
@@ -64,6 +65,7 @@ func (b *Broker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
 	c := b.clients[g.Peer]
 	if c == nil {
+		b.claimed(g.Peer)
 		return fx
 	}
 	delete(b.clients, g.Peer)

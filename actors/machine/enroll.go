@@ -30,9 +30,15 @@ func (b *Broker) ready(now time.Duration, m *wire.Message, fx []Effect) []Effect
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
 	if old := b.names[b.nameOf(&info)]; old != nil && old.Peer != m.From {
+		b.claim(m.From, info.Busy)
 		return append(fx, Effect{Kind: Ask, Worker: old, Event: &Challenge{Rival: m.Copy()}})
 	}
-	return b.enroll(now, m.From, info, fx)
+	c := b.claimed(m.From)
+	if c != nil {
+		info.Busy = max(info.Busy-c.freed, 0)
+	}
+	fx = b.enroll(now, m.From, info, fx)
+	return c.told(b.workers[m.From], fx)
 }
 
 // nameOf names workers that have not named themselves.
@@ -113,6 +119,7 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	case *Orphaned:
 		return b.orphaned(now, e, fx)
 	case *Confirmed:
+		b.claimed(e.Rival.From)
 		return refuse(fx, e.Rival, wire.NameTaken, "%s", e.Worker.claimed(e.Rival))
 	case *Yielded:
 		fx = b.down(now, e.Worker, e.Why, fx)

@@ -159,7 +159,7 @@ func (h *Hit) Message(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	if c.worker {
 		from, epoch = h.Worker, h.Assignment
 	}
-	if m.From != from || m.Header.Epoch != epoch || c.event == onNothing {
+	if m.From != from || checksEpoch && m.Header.Epoch != epoch || c.event == onNothing {
 		return h.odd(now, m, c, fx)
 	}
 	return table[h.State][c.event](h, now, m, fx)

@@ -66,6 +66,9 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 		}
 		if h.hears {
 			fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
+			if doublesReply && seq%8 == 3 {
+				fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
+			}
 		}
 	}
 	if seq == h.LastSeq || m.Header.Flags != 0 {

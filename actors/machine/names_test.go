@@ -146,3 +146,54 @@ func TestAClaimOnAWorkerThatIsGone(t *testing.T) {
 	s.run()
 	rival.expect(wire.Welcome)
 }
+
+// A worker comes back before its old connection is found to be lost. What it says of its slots behind READY counts, though READY has to wait.
+func TestWhatAReadyThatWaitsIsFollowedBy(t *testing.T) {
+	s := newTheatre(t, config())
+	c, old := s.client(), s.worker("w", 3)
+	back := s.peer()
+	back.ready(wire.ReadyInfo{Name: "w", Services: []string{"echo"}, Slots: 3, SlotsMax: 4, Busy: 3})
+	for range 3 {
+		back.say(wire.Header{Type: wire.Ended})
+	}
+	back.say(wire.Header{Type: wire.Ended})
+	back.expectError(wire.BadSeq, wire.NeverStarted, "no slot of an earlier connection is busy")
+	back.changed(`{"slots":2,"slots_max":2}`)
+	back.silent()
+	old.vanish()
+	back.expect(wire.Welcome)
+	require.Equal(t, 2, s.workerRow(t).Slots)
+	require.Zero(t, s.used())
+	c.open(1)
+	c.open(2)
+	c.open(3) // waits
+	back.expect(wire.Begin)
+	back.expect(wire.Begin)
+	back.silent()
+	back.say(wire.Header{Type: wire.Ended})
+	back.expectError(wire.BadSeq, wire.NeverStarted)
+
+	// A refusal ends it: the next READY tells all anew.
+	rival := s.peer()
+	rival.ready(wire.ReadyInfo{Name: "w", Services: []string{"echo"}, Slots: 1, Busy: 1})
+	rival.say(wire.Header{Type: wire.Ended})
+	back.say(wire.Header{Type: wire.Pong})
+	rival.expectError(wire.NameTaken, wire.NeverStarted)
+	rival.ready(wire.ReadyInfo{Name: "w2", Services: []string{"other"}, Slots: 1, Busy: 1})
+	rival.expect(wire.Welcome)
+	rival.say(wire.Header{Type: wire.Ended})
+	rival.silent()
+}
+
+// So does BYE: a worker that leaves gets no hits.
+func TestAReadyThatWaitsIsFollowedByBye(t *testing.T) {
+	s := newTheatre(t, config())
+	c, old := s.client(), s.worker("w", 1)
+	back := s.claim("w")
+	back.say(wire.Header{Type: wire.Bye})
+	old.vanish()
+	back.expect(wire.Welcome)
+	c.open(1)
+	back.silent()
+	require.Equal(t, "leaving", s.workerRow(t).State)
+}

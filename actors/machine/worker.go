@@ -165,7 +165,7 @@ func (w *Worker) bye(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 // ended: a slot is free that no living hit holds: of an earlier connection (hit 0), or of a hit whose actor crashed.
 func (w *Worker) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if m.Header.Hit == 0 && w.busy == 0 {
-		return refuse(fx, m, wire.BadSeq, "ENDED with hit 0, but no slot of an earlier connection is busy: name in READY how many are")
+		return refuse(fx, m, wire.BadSeq, noneBusy)
 	}
 	if m.Header.Hit == 0 {
 		w.busy--

@@ -22,7 +22,9 @@ func (t *tenure) begin(info wire.WelcomeInfo) {
 }
 
 // holds reports whether direct hits may be served; zero is when the hub's clock began. It is safe for use from any goroutine.
-func (t *tenure) holds(zero time.Time) bool { return time.Since(zero) < time.Duration(t.until.Load()) }
+func (t *tenure) holds(zero time.Time) bool {
+	return time.Since(zero) < time.Duration(t.until.Load()) || !keepsLease && t.until.Load() > 0
+}
 
 // act does what the lease wants.
 func (f *front) act(e *enrolment, actions []machine.LeaseAction) {
@@ -38,6 +40,9 @@ func (f *front) act(e *enrolment, actions []machine.LeaseAction) {
 
 // expired ends all direct hits of a broker that is not heard of any more.
 func (f *front) expired(e *enrolment) {
+	if !keepsLease {
+		return
+	}
 	length := e.tenure.lease.Length.String()
 	e.link.logger.Warn("the broker has not renewed the lease for direct hits, they are ended", "broker", e.broker, "hits", e.tenure.hits, "lease", length)
 	f.of(e, func(p *passage) {

@@ -101,6 +101,24 @@ func (l *Timeline) Events() []Event {
 	return append([]Event(nil), l.events...)
 }
 
+// Since returns the events from number n on, and a channel that is closed when there are more; n + len(events) is the next number to ask for.
+func (l *Timeline) Since(n int) (events []Event, more <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := min(max(n-l.dropped, 0), len(l.events))
+	return append([]Event(nil), l.events[at:]...), l.more
+}
+
+// Len returns how many events there have been.
+func (l *Timeline) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped + len(l.events)
+}
+
+// Now returns the time on the timeline.
+func (l *Timeline) Now() time.Duration { return time.Since(l.zero) }
+
 // Verdicts returns the verdicts heard so far, in order.
 func (l *Timeline) Verdicts() []Verdict {
 	var all []Verdict

@@ -1,0 +1,90 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+// ServiceName is the service that all workers offer, in Go and in Python. A hit's option "session" is {"key": its key}; a call's body is "NO MS": its number and how many
+// milliseconds it takes. The reply is "KEY NO COUNT", COUNT being the session's own count of its calls. A call with a body in parts gets that back in parts, behind
+// the same.
+const ServiceName = "chaos"
+
+// Serve returns the service.
+func (j *Journal) Serve() assigner.Service {
+	return assigner.Service{Open: func(_ context.Context, o *assigner.Opening) (assigner.Session, error) {
+		s := &session{journal: j}
+		if err := json.Unmarshal(o.Session, &s.about); err != nil {
+			return nil, fmt.Errorf("the option session: %w", err)
+		}
+		return s, nil
+	}}
+}
+
+// about is what a client tells of a hit.
+type about struct {
+	Key string `json:"key"`
+}
+
+type session struct {
+	journal *Journal
+	about   about
+	count   int
+}
+
+// Call serves a call.
+func (s *session) Call(_ context.Context, c *assigner.Call) ([]byte, error) {
+	var no, ms int
+	if _, err := fmt.Sscanf(string(c.Body()), "%d %d", &no, &ms); err != nil {
+		return nil, fmt.Errorf("the body is %q, not a number and milliseconds: %w", c.Body(), err)
+	}
+	if err := s.journal.Begin(s.about.Key, no, c.Seq, unix.Gettid()); err != nil {
+		return nil, err
+	}
+	s.count++
+	reply := fmt.Appendf(nil, "%s %d %d", s.about.Key, no, s.count)
+	var failed error
+	if c.Size() != 0 {
+		failed = echo(c, reply)
+	} else {
+		doze(ms)
+	}
+	if err := s.journal.End(s.about.Key, no); err != nil {
+		return nil, err
+	}
+	return reply, failed
+}
+
+// echo sends back what comes in parts.
+func echo(c *assigner.Call, head []byte) error {
+	out, err := c.Output(c.Size(), head)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, c.Input()); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// doze keeps the thread for some milliseconds, deaf to everything.
+func doze(ms int) {
+	left := unix.NsecToTimespec((time.Duration(ms) * time.Millisecond).Nanoseconds())
+	for err := error(unix.EINTR); err == unix.EINTR; {
+		err = unix.Nanosleep(&left, &left)
+	}
+}
+
+// Close ends the session.
+func (s *session) Close() error { return s.journal.Close(s.about.Key, unix.Gettid()) }
+
+// pid is this process's, for keys.
+func pid() int { return os.Getpid() }

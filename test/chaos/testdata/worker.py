@@ -1,0 +1,43 @@
+"""A worker of the chaos test in Python: the same service as in service.go, and the same journal. Usage: worker.py CONFIG (JSON)"""
+import json
+import os
+import sys
+import threading
+import time
+
+from troupe import Parts, serve, service
+
+config = json.loads(sys.argv[1])
+journal = os.open(config["Journal"], os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+
+
+def note(*fields):
+    os.write(journal, (" ".join(map(str, fields)) + "\n").encode())
+
+
+def chunks(data):
+    for at in range(0, len(data), 60000):
+        yield data[at:at + 60000]
+
+
+@service("chaos", slots=config["Slots"])
+class Chaos:
+    def open(self, session):
+        self.key, self.count = session["key"], 0
+
+    def call(self, call):
+        no, ms = map(int, call.body.split())
+        note("B", self.key, no, call.seq, os.getpid(), threading.get_native_id(), time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+        self.count += 1
+        reply = f"{self.key} {no} {self.count}"
+        body = call.input.read()
+        if not body:
+            time.sleep(ms / 1000)
+        note("E", self.key, no)
+        return Parts(chunks(body), reply, len(body)) if body else reply
+
+    def close(self):
+        note("C", self.key, os.getpid(), threading.get_native_id())
+
+
+serve(config["Brokers"], name=config["Name"])
