@@ -851,7 +851,8 @@ class Call:
         """Tells the broker that this call will give no sign for so long, say because it holds the interpreter's lock: until then it is not stuck."""
         sent = threading.Event()
         self._hit.say(HOLD, seq=self.seq, arg=round(seconds * 1000))
-        self._hit.worker._post(sent.set)  # the io thread needs the lock, too: what follows may take it
+        post = self._hit.worker._post
+        post(post, sent.set)  # by the round after it is flushed: the io thread needs the lock, too, which what follows may take
         sent.wait(1)
 
     def check(self) -> None:
