@@ -35,6 +35,7 @@ type connection struct {
 	gone   bool
 	fails  error // what the outbox says to BEGIN, CALL and END
 	reason string
+	silent time.Duration // of its transport
 }
 
 func newBridge(t testing.TB, root *actor.RootContext) *bridge {
@@ -180,6 +181,11 @@ func (b *bridge) Window(wire.Peer, int64) int64 { return 4 << 20 }
 // HangUp is actors.Peers'.
 func (b *bridge) HangUp(ref wire.Peer, detector, detail string) {
 	b.lose(b.conns[ref-1], detector, detail)
+}
+
+// Silent is actors.Peers'.
+func (b *bridge) Silent(ref wire.Peer) (time.Duration, bool, bool) {
+	return b.conns[ref-1].silent, true, false
 }
 
 // timer is one of the loop's.

@@ -127,7 +127,12 @@ func (a *brokerActor) rare(ctx actor.Context) {
 }
 
 func (a *brokerActor) run(ctx actor.Context, fx []machine.Effect) {
-	for i := range fx {
+	for i := 0; i < len(fx); i++ {
+		if e := &fx[i]; e.Kind == machine.Sound {
+			silent, known, coarse := a.house.ports.Peers.Silent(e.To)
+			fx = a.broker.Sounded(a.house.now(), e.To, silent, known, coarse, fx)
+			continue
+		}
 		a.effect(ctx, &fx[i])
 	}
 	a.house.give(fx)
@@ -166,7 +171,13 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 			Actor: &workerActor{house: a.house, worker: e.Worker},
 		})
 	case machine.HangUp:
-		a.house.ports.Peers.HangUp(e.To, "crashed", e.Text)
+		detector := "crashed"
+		if y, judged := e.Event.(*machine.Why); judged {
+			detector = y.Detector
+		}
+		a.house.ports.Peers.HangUp(e.To, detector, e.Text)
+	case machine.Note:
+		a.note(e.Event)
 	case machine.Cut:
 		a.house.ports.Logger.Warn("a peer's key is revoked", "peer", fmt.Sprintf("%x", e.To), "reason", e.Text)
 		a.house.ports.NewTimer(ctx.Self(), &cut{e.To, e.Text}).Set(a.house.now() + lastWords)
@@ -236,7 +247,7 @@ func (a *brokerActor) dismiss(ctx actor.Context, event any) {
 	switch e := event.(type) {
 	case *machine.WorkerDown:
 		w = e.Worker
-		a.house.ports.Logger.Warn("worker lost", "worker", w.Name, "detector", e.Why.Detector, "detail", e.Why.Measured)
+		a.house.ports.Logger.Warn("worker lost", "worker", w.Name, "verdict", e.Why.Verdict, "detector", e.Why.Detector, "detail", e.Why.Measured, "why", string(e.Why.JSON()))
 	case *machine.Yielded:
 		w = e.Worker
 	default:

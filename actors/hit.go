@@ -73,6 +73,8 @@ func (a *hitActor) rare(ctx actor.Context) {
 		a.run(ctx, a.hit.Lose(a.house.now(), m, a.house.take()))
 	case *machine.LeaseOver:
 		a.run(ctx, a.hit.Judge(a.house.now(), a.house.take()))
+	case *machine.Stuck:
+		a.run(ctx, a.hit.Overdue(a.house.now(), m, a.house.take()))
 	case *machine.Kill:
 		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
 	case *actor.Stopping:

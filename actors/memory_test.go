@@ -45,6 +45,7 @@ func (s *sink) Lookup(handle uint64) *actor.PID                     { return s.p
 func (s *sink) Attach(wire.Peer, *actor.PID)                        {}
 func (s *sink) Window(wire.Peer, int64) int64                       { return 4 << 20 }
 func (s *sink) HangUp(wire.Peer, string, string)                    {}
+func (s *sink) Silent(wire.Peer) (time.Duration, bool, bool)        { return 0, false, false }
 func (s *sink) Set(time.Duration)                                   {}
 func (s *sink) Stop()                                               {}
 func (s *sink) newTimer(*actor.PID, any) actors.Timer               { return s }

@@ -29,6 +29,8 @@ type Peers interface {
 	Attach(peer wire.Peer, pid *actor.PID)
 	Window(peer wire.Peer, asked int64) int64
 	HangUp(peer wire.Peer, detector, detail string)
+	// Silent measures how long the peer's transport has been silent. Not known: nothing tells; coarse: nothing but these looks remembers it.
+	Silent(peer wire.Peer) (silent time.Duration, known, coarse bool)
 }
 
 // Timer posts a message to an actor at a time of the loop's clock.

@@ -27,6 +27,9 @@ type EndpointConfig struct {
 	// nothing but their good will bounds how much such peers send at once (see zmqsock.Config.RecvHWM), so it is for workers, not for clients: those
 	// are given up when they break the promise of their own heartbeats, or the kernel finds their host gone.
 	Heartbeats bool
+	// Judged says that somebody else gives silent peers up (Loop.Silent, HangUp, Reopen), and that libzmq is not to: it cannot tell a peer that fell silent
+	// from a process of its own that stood still.
+	Judged bool
 	// HangUp allows the loop to end the connection of a peer whose window and queue are full (clients: nobody else is hurt).
 	HangUp bool
 	// Curve encrypts the endpoint's connections, and lets known keys in only; nil: plain. A message of nobody is refused then.
@@ -133,6 +136,9 @@ func (ep *Endpoint) start(pause time.Duration) error {
 		// The broker's windows bound what comes from it.
 		cfg.RecvHWM = -1
 		cfg.Heartbeat, cfg.HeartbeatTimeout, cfg.Promise, cfg.Unreachable = c.Heartbeat, c.Silence, c.Silence, 0
+	}
+	if ep.cfg.Judged {
+		cfg.HeartbeatTimeout, cfg.Promise = -1, 0
 	}
 	s, err := ep.loop.ctx.Open(cfg)
 	if err != nil {

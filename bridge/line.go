@@ -16,6 +16,7 @@ type line struct {
 	due   time.Duration // when it is to connect, or to get a socket; 0: it has done so
 	met   bool          // the handshake was done
 	end   *departure
+	conn  zmqsock.Conn // the present connection, zero while there is none
 }
 
 // A connection that lives shorter than this was in vain: the next one waits, twice as long each time, from minPause to maxPause.
@@ -28,6 +29,8 @@ const (
 // hearBroker takes in what happened to the connection.
 func (ep *Endpoint) hearBroker(e zmqsock.Event) {
 	switch {
+	case e.Kind == zmqsock.Connected:
+		ep.line.conn = zmqsock.Identify(e.FD)
 	case e.Kind == zmqsock.Established:
 		ep.line.met = true
 		ep.refusal.Store(nil)

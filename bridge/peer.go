@@ -23,6 +23,7 @@ type peer struct {
 	end     *departure   // its connection is lost, its last words perhaps not read yet
 	window  window
 	wait    waiting
+	silent  silent
 	guest   *Guest // at a direct ROUTER, once it may be written to
 }
 

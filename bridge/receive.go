@@ -132,7 +132,7 @@ type kind struct {
 
 var kinds = [256]kind{
 	wire.Call: {hit: true, slot: true}, wire.Cancel: {hit: true}, wire.Close: {hit: true},
-	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true}, wire.Tally: {hit: true},
+	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true}, wire.Tally: {hit: true}, wire.Hold: {hit: true},
 	wire.Ack: {hit: true}, wire.Probe: {hit: true},
 	wire.Part:   {hit: true},
 	wire.End:    {slot: true},

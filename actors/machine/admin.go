@@ -13,7 +13,8 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list, why, whoami
+	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
@@ -56,6 +57,10 @@ type WorkerRow struct {
 	Served   uint64   `json:"hits_served"`
 	AgeMS    int64    `json:"age_ms"`
 	Key      string   `json:"key,omitempty"` // the name of its key
+	Checked  int64    `json:"checked_ms"`    // since its transport was looked at, or it registered
+	Heard    int64    `json:"heard_ms"`      // since the last sign of it that is known of
+	Limit    int64    `json:"silence_ms"`    // the silence after which it is given up
+	Why      string   `json:"why,omitempty"` // the last verdict about it or a hit of its, in one line
 }
 
 // ServiceRow is one service in a status.
@@ -119,8 +124,10 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return map[string]any{"workers": b.listWorkers(now)}, fx
 	case "hit.kill":
 		return b.kill(r, fx)
+	case "why":
+		return b.listWhys(now, r), fx
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill and worker.list are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, worker.list and why are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {
@@ -216,6 +223,8 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
 			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
+			Checked: (now - w.line.looked).Milliseconds(), Heard: (now - w.line.peer.Heard()).Milliseconds(),
+			Limit: w.line.peer.Silence.Milliseconds(), Why: b.lastWhy(w.Name),
 		})
 	}
 	slices.SortFunc(rows, func(x, y WorkerRow) int { return strings.Compare(x.Name, y.Name) })

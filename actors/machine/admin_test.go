@@ -38,7 +38,7 @@ func TestBadAdmin(t *testing.T) {
 	c.expectError(wire.BadFrame, wire.NeverStarted, "cannot be read")
 	for request, contains := range map[string]string{
 		`{}`:                                 `unknown command ""`,
-		`{"cmd":"hit.kil"}`:                  "status, hit.list, hit.kill and worker.list are known",
+		`{"cmd":"hit.kil"}`:                  "status, hit.list, hit.kill, worker.list and why are known",
 		`{"cmd":"hit.kill","hit":"xyz"}`:     `no hit has the handle "xyz"`,
 		`{"cmd":"hit.kill","hit":"1"}`:       `no hit has the handle "1"`,
 		`{"cmd":"hit.list","after":"12345"}`: "start without it",
@@ -129,8 +129,8 @@ func TestWorkerList(t *testing.T) {
 	var got struct{ Workers []machine.WorkerRow }
 	c.admin(`{"cmd":"worker.list"}`, &got)
 	require.Equal(t, []machine.WorkerRow{
-		{Name: "a", State: "serving", Lang: "go", Threads: "pinned", Services: []string{"x"}, Slots: 3, Max: 3, Used: 2},
-		{Name: "b", State: "serving", Host: "here", PID: 4711, Services: []string{"echo"}, Slots: 2, Max: 2},
+		{Name: "a", State: "serving", Lang: "go", Threads: "pinned", Services: []string{"x"}, Slots: 3, Max: 3, Used: 2, Limit: 3000},
+		{Name: "b", State: "serving", Host: "here", PID: 4711, Services: []string{"echo"}, Slots: 2, Max: 2, Limit: 3000},
 	}, got.Workers)
 }
 

@@ -175,7 +175,7 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	}
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: o.label, limits: &b.limits, names: w.names[s.name], client: c, worker: w, changes: w.changes,
+		Label: o.label, names: w.names[s.name], client: c, worker: w, changes: w.changes,
 	}
 	if m.Header.Flags.Has(wire.Direct) {
 		token := b.cfg.Token()
@@ -243,7 +243,7 @@ func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Eff
 
 // Deadline says when Tick wants to be called, 0 for never.
 func (b *Broker) Deadline() time.Duration {
-	at := b.nextVerdict()
+	at := sooner(b.nextVerdict(), b.nextJudging())
 	if len(b.waiting) > 0 {
 		at = sooner(at, b.waiting[0].deadline)
 	}
@@ -255,7 +255,7 @@ func (b *Broker) Deadline() time.Duration {
 
 // sooner returns the earlier of two times, of which 0 is never.
 func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b < a {
+	if a == 0 || b != 0 && b < a {
 		return b
 	}
 	return a
@@ -264,8 +264,9 @@ func sooner(a, b time.Duration) time.Duration {
 // Tick refuses what has waited too long, gives the verdicts that are due, and gives up what nobody has taken up again.
 func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	if len(b.verdicts) > 0 {
-		fx = b.judge(now, fx)
+		fx = b.overdue(now, fx)
 	}
+	fx = b.runJudge(now, fx)
 	fx = b.giveUp(now, fx)
 	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
 		w := b.waiting[0]

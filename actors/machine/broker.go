@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-mq/troupe/actors/access"
 	"github.com/troupe-mq/troupe/actors/schedule"
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/liveness"
 )
 
 // BrokerConfig is what a broker decides by. All fields are set by the host.
@@ -22,6 +23,8 @@ type BrokerConfig struct {
 	MaxResume   time.Duration                      // how long a hit is kept without its client, at most; 0: not at all
 	MaxKept     int                                // bytes of answers kept per hit that were not acknowledged
 	Silence     time.Duration                      // a silence of a connection longer than this is noticed; told in VITALS
+	Judges      bool                               // it gives FROZEN and STUCK by its own pulse
+	Stuck       time.Duration                      // how long a call may give no sign that has asked for no more; 0: for ever
 	Grace       time.Duration                      // how long after its start the broker lets OPENs of services wait that nobody has offered yet
 	Ask         time.Duration                      // how long a worker may take to answer when its name is claimed
 	Admin       bool                               // ADMIN is allowed
@@ -61,6 +64,10 @@ type Broker struct {
 	all      hits
 	waiting  deadlines
 	verdicts []verdict
+	judge    liveness.Judge
+	lines    lines           // connections that are judged
+	glances  time.Duration   // how often calls are looked at
+	glanced  time.Duration   // when they were last
 	adrift   drifters        // hits without a client, and graves
 	graves   map[uint64]*Hit // hits that have ended, of which the client may still have to be told
 	nobody   client          // has the hits that are adrift
@@ -99,11 +106,13 @@ type service struct {
 
 // NewBroker returns a broker that knows nobody.
 func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
-	return &Broker{
+	b := &Broker{
 		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker),
 		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}},
 	}
+	b.beginJudging()
+	return b
 }
 
 var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []Effect{
@@ -112,7 +121,7 @@ var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []E
 	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over, wire.Part: (*Broker).over, wire.Credit: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
-	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker,
+	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker, wire.Hold: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.
@@ -170,6 +179,7 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 // forget takes a hit out of all lists and frees its handle.
 func (b *Broker) forget(now time.Duration, h *Hit, s wire.Status) {
 	delete(b.byHandle, h.Handle)
+	h.unwatch()
 	b.ports.Free(h.Handle)
 	b.all.remove(h)
 	h.client.hits.remove(h)

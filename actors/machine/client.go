@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/liveness"
 )
 
 // client is one connection that has said HELLO.
@@ -13,12 +14,13 @@ type client struct {
 	user    string // its public key; see BrokerConfig.User
 	window  int64  // bytes, as granted
 	hits    hits
-	waiting int  // its OPENs in queues
-	left    bool // it has said BYE
+	waiting int   // its OPENs in queues
+	left    bool  // it has said BYE
+	line    *line // its connection, as the broker judges it; nil: it promises no heartbeats
 }
 
 // hello registers a client. Said again it changes nothing: bytes have been counted against the window by then.
-func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (b *Broker) hello(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	info, err := wire.ParseHello(m.Frame(0))
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
@@ -33,6 +35,9 @@ func (b *Broker) hello(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if c == nil {
 		c = &client{peer: m.From, name: info.Name, user: b.userOf(m.From), window: b.ports.Window(m.From, info.Window), hits: hits{which: ofClient}}
 		b.clients[m.From] = c
+		if beat := time.Duration(info.BeatMS) * time.Millisecond; beat > 0 {
+			c.line = b.judgeLine(now, &line{to: m.From, client: c}, 3*beat)
+		}
 	}
 	c.left = false
 	welcome := b.welcome(c.window, c.name)
@@ -67,7 +72,16 @@ func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect
 		return fx
 	}
 	delete(b.clients, g.Peer)
-	return b.leave(now, c, Why{Verdict: "GONE", Detector: g.Detector, Measured: g.Detail}, false, fx)
+	y := (&line{client: c, since: now}).lost(now, g)
+	if c.line != nil {
+		b.lines.drop(c.line)
+		y = c.line.lost(now, g)
+	}
+	y.Done = "its hits are ended, but for those that are kept for it"
+	if c.hits.n > 0 || c.waiting > 0 || y.Verdict != liveness.Gone.String() {
+		fx = b.record(y, fx)
+	}
+	return b.leave(now, c, y, false, fx)
 }
 
 // leave takes the end of a client. For good, it ends its hits; else some may be kept for it.

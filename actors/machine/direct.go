@@ -133,8 +133,8 @@ func (b *Broker) tellLoss(now time.Duration, w *Worker, why Why, fx []Effect) []
 	return fx
 }
 
-// judge tells the direct hits of workers whose leases are over that these are lost.
-func (b *Broker) judge(now time.Duration, fx []Effect) []Effect {
+// overdue tells the direct hits of workers whose leases are over that these are lost.
+func (b *Broker) overdue(now time.Duration, fx []Effect) []Effect {
 	kept := b.verdicts[:0]
 	for _, v := range b.verdicts {
 		if v.at > now {
@@ -152,7 +152,7 @@ func (b *Broker) judge(now time.Duration, fx []Effect) []Effect {
 	return fx
 }
 
-// nextVerdict returns when judge has something to do, 0 for never.
+// nextVerdict returns when overdue has something to do, 0 for never.
 func (b *Broker) nextVerdict() time.Duration {
 	var at time.Duration
 	for _, v := range b.verdicts {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/why"
 )
 
 // Kind says what a host has to do.
@@ -19,9 +20,11 @@ const (
 	Enroll                  // start the actor of Worker for peer To
 	Ask                     // hand Event to the actor of Worker
 	Report                  // hand Event to the broker
-	HangUp                  // end the connection of To; Text says why
+	HangUp                  // end the connection of To; Text says why, and Event the *Why where there is one
 	Cut                     // end it as soon as To can have read what was sent to it before; Text says why
 	Count                   // count a refusal of this Status
+	Sound                   // measure how silent the transport of To is, and tell the broker by Sounded
+	Note                    // log Event, a *Why
 )
 
 // Effect is one thing a host has to do. Which fields mean something depends on Kind.
@@ -81,13 +84,5 @@ func unknownHit(m *wire.Message, fx []Effect) []Effect {
 	return refuse(fx, m, wire.UnknownHit, "%v of hit %x, which is over or never was: open another one", m.Header.Type, m.Header.Hit)
 }
 
-// Why is the record behind a negative verdict (first form: detector, what was measured, what was done, the knob).
-type Why struct {
-	Verdict  string `json:"verdict"`  // GONE, SAID-ERROR, KILLED, CRASHED
-	Detector string `json:"detector"` // which instrument saw it
-	Measured string `json:"measured"` // in words, with values
-	Done     string `json:"done"`     // what the broker did
-	Knob     string `json:"knob,omitempty"`
-	Worker   string `json:"worker,omitempty"`
-	AgeMS    int64  `json:"age_ms"` // how long the hit had lived
-}
+// Why is the record behind a negative verdict.
+type Why = why.Record

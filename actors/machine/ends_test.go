@@ -137,7 +137,7 @@ func TestALostWorkerIsTold(t *testing.T) {
 	record := why(t, m)
 	require.Equal(t, machine.Why{
 		Verdict: "GONE", Detector: "disconnected", Measured: "its connection (descriptor 9) was closed", Worker: "w", AgeMS: 1500,
-		Done: record.Done, Knob: record.Knob,
+		Done: record.Done, Knob: record.Knob, Hit: record.Hit, AtMS: 61_500, Heard: record.Heard,
 	}, record)
 	require.NotEmpty(t, record.Done)
 	require.Contains(t, record.Knob, "silence")

@@ -52,6 +52,7 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		Peer: peer, Name: info.Name, Info: info, Since: now, ask: b.cfg.Ask, hits: hits{which: ofWorker}, busy: info.Busy,
 		Load: schedule.Load{Used: info.Busy}, told: info.Slots, most: max(info.SlotsMax, info.Slots), names: make(map[string]*Names),
 	}
+	w.line = b.judgeLine(now, &line{to: peer, worker: w}, time.Duration(info.SilenceMS)*time.Millisecond)
 	w.resize()
 	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
@@ -62,7 +63,7 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		if w.names[name] != nil {
 			continue
 		}
-		w.names[name] = &Names{Service: name, Worker: w.Name}
+		w.names[name] = b.namesOf(w, name)
 		b.offer(w, b.service(name, name))
 		if info.Direct != "" && b.cfg.Token != nil {
 			b.offer(w, b.service(wayKey([]byte(name), true), name))
@@ -70,6 +71,19 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 	}
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
 	return b.serve(now, w, fx)
+}
+
+// namesOf returns what the hits of a service at the worker share: what they say of themselves, and what the worker asks for the service.
+func (b *Broker) namesOf(w *Worker, service string) *Names {
+	t := w.Info.Terms[service]
+	n := &Names{limits: &b.limits, Service: service, Worker: w.Name, repair: repairOf(t.Repair)}
+	if b.cfg.Stuck > 0 {
+		n.lease = max(b.cfg.Stuck, time.Duration(t.LeaseMS)*time.Millisecond)
+	}
+	if t.Repair == "" && t.LeaseMS > 0 {
+		n.repair = repairFail // it has promised to give signs
+	}
+	return n
 }
 
 // offer makes hits of a service, on one of the ways, go to the worker.
@@ -128,6 +142,11 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 		return fx
 	}
 	delete(b.workers, w.Peer)
+	b.lines.drop(w.line)
+	if why.Worker == "" {
+		why.Worker = w.Name
+	}
+	why.AtMS, why.AgeMS = now.Milliseconds(), (now - w.Since).Milliseconds()
 	if b.names[w.Name] == w {
 		delete(b.names, w.Name)
 	}
@@ -136,6 +155,7 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 	b.forgetServices(services)
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
+		fx = b.record(why, fx)
 	}
 	return b.tellLoss(now, w, why, fx)
 }

@@ -24,8 +24,7 @@ func (h *Hit) streamed(now time.Duration, m *wire.Message, fx []Effect) []Effect
 		return h.notNext(m, fx)
 	}
 	h.Answered = seq
-	h.sign = stampOf(now)
-	h.began = h.sign
+	h.signs(now)
 	if f := h.faultOf(seq); f != nil {
 		return h.answerFault(f, m, fx)
 	}
@@ -113,7 +112,7 @@ func (h *Hit) replyPart(now time.Duration, m *wire.Message, fx []Effect) []Effec
 		return h.failReply(m, wrong.Status, wrong.Text, fx)
 	}
 	d.on = m.Header.Flags.Has(wire.More)
-	h.sign = stampOf(now)
+	h.progress.Renew(now)
 	if h.hears {
 		head := h.toClient(wire.Part, seq)
 		if !d.on && seq == h.LastSeq {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/liveness"
+	"github.com/troupe-mq/troupe/supervision/why"
 )
 
 // State is where a hit stands (hit.md, section 8). Waiting hits have no machine yet: they are entries of a queue.
@@ -40,17 +42,16 @@ type Hit struct {
 	Thread      uint32 // OS thread that serves it
 	State       State
 	OneShot     bool
-	hears       bool        // answers go to the client: it has got OPENED, or is a one-shot's
-	orphan      bool        // its actor crashed, and the worker has not ended the session yet
-	undelivered bool        // its BEGIN could not be passed on
-	reason      wire.Status // what CLOSED will say when the worker has ended
-	began       stamp       // the running call was passed on, or the one before it answered
-	sign        stamp       // the hit's thread gave its last sign: OPENED, WORKING, an answer
+	hears       bool          // answers go to the client: it has got OPENED, or is a one-shot's
+	orphan      bool          // its actor crashed, and the worker has not ended the session yet
+	undelivered bool          // its BEGIN could not be passed on
+	reason      wire.Status   // what CLOSED will say when the worker has ended
+	changes     uint32        // the worker's when it was given this hit
+	runner      uint32        // its place among those that may run a call, from 1; 0: it is not there
+	progress    liveness.Call // of its thread: OPENED, WORKING, PART and answers are the signs
 	Opened      time.Duration
 	Label       string
-	keep        *keep  // what outlives its client, nil for most hits
-	changes     uint32 // the worker's when it was given this hit
-	limits      *Limits
+	keep        *keep // what outlives its client, nil for most hits
 	names       *Names
 	flow        *flow   // of bodies in parts; nil until there is one
 	client      *client // the broker's, as are the three below
@@ -63,12 +64,18 @@ type Hit struct {
 type Limits struct {
 	Calls   uint32        // calls under way at once
 	Silence time.Duration // a silence of a connection longer than this is noticed
+	running runners       // that may run a call
+	judges  bool          // somebody looks at those
+	store   *why.Store
 }
 
 // Names are what a hit says about itself in errors; shared by all hits of one worker and service.
 type Names struct {
 	Service string
 	Worker  string
+	limits  *Limits
+	lease   time.Duration // how long a call may give no sign, 0: for ever
+	repair  repair        // what is done about a call that is stuck
 }
 
 // Lost is an event: the client's or the worker's connection is gone.
@@ -148,7 +155,7 @@ type column struct {
 var columns = [256]column{
 	wire.Call: {onCall, false}, wire.Cancel: {onCancel, false}, wire.Close: {onClose, false},
 	wire.Opened: {onOpened, true}, wire.Reply: {onReply, true}, wire.Error: {onError, true},
-	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true}, wire.Tally: {onNothing, true},
+	wire.Working: {onWorking, true}, wire.Ended: {onEnded, true}, wire.Tally: {onNothing, true}, wire.Hold: {onNothing, true},
 	wire.Resume: {onResume, false}, wire.Ack: {onAck, false}, wire.Probe: {onProbe, false},
 }
 
@@ -174,6 +181,8 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	switch {
 	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
 		return h.tally(m, fx)
+	case m.Header.Type == wire.Hold && m.From == from && m.Header.Epoch == h.Assignment:
+		return h.hold(now, m, fx)
 	case c.event == onResume: // from the broker, who has seen the key
 		return table[h.State][onResume](h, now, m, fx)
 	case c.event == onAck && h.Client == 0 && h.heldBy(m):
@@ -222,7 +231,9 @@ func (h *Hit) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 }
 
 // Begin takes the OPEN that the hit was made for.
-func (h *Hit) Begin(_ time.Duration, m *wire.Message, arg uint32, fx []Effect) []Effect {
+func (h *Hit) Begin(now time.Duration, m *wire.Message, arg uint32, fx []Effect) []Effect {
+	h.progress.Begin(now, 0)
+	h.watch()
 	if h.direct != nil {
 		return h.beginDirect(m, arg, fx)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/liveness"
 )
 
 // call passes a call on to the worker.
@@ -17,9 +18,9 @@ func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if m.Header.Seq != h.Accepted+1 {
 		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: %d is next: number calls one by one", m.Header.Seq, h.Handle, h.Accepted+1)
 	}
-	if under := h.Accepted - h.Answered; under >= h.limits.Calls {
+	if under := h.Accepted - h.Answered; under >= h.names.limits.Calls {
 		return refuse(fx, m, wire.QueueFull, "hit %x has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers",
-			h.Handle, under, h.limits.Calls)
+			h.Handle, under, h.names.limits.Calls)
 	}
 	if h.keep != nil && h.Answered-h.keep.acked >= maxUnacked {
 		return refuse(fx, m, wire.QueueFull, "hit %x has %d answers that were not acknowledged: send ACK", h.Handle, h.Answered-h.keep.acked)
@@ -28,7 +29,8 @@ func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: the body of call %d is not complete: send its last part first, or CANCEL", m.Header.Seq, h.Handle, h.flow.up.Seq)
 	}
 	if h.Accepted == h.Answered {
-		h.began = stampOf(now)
+		h.progress.Turn(liveness.StampOf(now), m.Header.Arg)
+		h.watch()
 	}
 	head := h.toWorker(wire.Call, m.Header.Seq)
 	head.Arg = m.Header.Arg

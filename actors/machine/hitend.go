@@ -28,10 +28,12 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 	if h.postponed(now, l) {
 		return fx
 	}
-	why := l.Why
-	why.Worker, why.AgeMS = h.names.Worker, (now - h.Opened).Milliseconds()
+	why := h.why(now, l.Why.Verdict)
+	why.Detector, why.Measured, why.Values, why.Limits, why.Done, why.Knob = l.Why.Detector, l.Why.Measured, l.Why.Values, l.Why.Limits, l.Why.Done, l.Why.Knob
+	why.Hear(l.Why.Heard...)
+	h.keepWhy(why)
 	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
-	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), mustJSON(why), fx))
+	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), why.JSON(), fx))
 }
 
 // Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
@@ -39,24 +41,22 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 	if h.State == Ended {
 		return fx
 	}
-	why := mustJSON(Why{
-		Verdict: "KILLED", Detector: "operator", Measured: k.By, Done: "the calls were cancelled, the session is being ended",
-		Worker: h.names.Worker, AgeMS: (now - h.Opened).Milliseconds(),
-	})
+	why := h.why(now, "KILLED")
+	why.Detector, why.Measured, why.Done = "operator", k.By, "the calls were cancelled, the session is being ended"
+	h.keepWhy(why)
 	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
-	fx = h.tellClosed(wire.Killed, h.mayHaveBegun(), []byte(text), why, fx)
+	fx = h.tellClosed(wire.Killed, h.mayHaveBegun(), []byte(text), why.JSON(), fx)
 	h.Client, h.hears, h.reason = 0, false, wire.Killed
 	return h.end(wire.Killed, true, fx)
 }
 
 // crash tells the client that the hit's actor is dead; the machine takes nothing any more.
 func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
-	why := Why{
-		Verdict: "CRASHED", Detector: "supervisor", Measured: what, Done: "this hit alone was failed", Worker: h.names.Worker,
-		AgeMS: (now - h.Opened).Milliseconds(),
-	}
+	why := h.why(now, "CRASHED")
+	why.Detector, why.Measured, why.Done = "supervisor", what, "this hit alone was failed"
+	h.keepWhy(why)
 	text := "the broker's actor of this hit crashed: " + what + ": open the hit again, and report it as a defect"
-	fx = h.tellClosed(wire.Internal, h.mayHaveBegun(), []byte(text), mustJSON(why), fx)
+	fx = h.tellClosed(wire.Internal, h.mayHaveBegun(), []byte(text), why.JSON(), fx)
 	h.Client, h.hears, h.State = 0, false, Ended
 	return fx
 }

@@ -9,7 +9,8 @@ import (
 
 // opened tells the client that its session stands on its thread.
 func (h *Hit) opened(now time.Duration, m *wire.Message, fx []Effect) []Effect {
-	h.Thread, h.sign, h.began = m.Header.Arg, stampOf(now), stampOf(now)
+	h.Thread = m.Header.Arg
+	h.signs(now)
 	if h.OneShot {
 		return fx
 	}
@@ -42,8 +43,7 @@ func (h *Hit) answer(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		return h.notNext(m, fx)
 	}
 	h.Answered = seq
-	h.sign = stampOf(now)
-	h.began = h.sign
+	h.signs(now)
 	return h.pass(m, fx)
 }
 
@@ -135,7 +135,7 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 
 // working passes a report of progress on.
 func (h *Hit) working(now time.Duration, m *wire.Message, fx []Effect) []Effect {
-	h.sign = stampOf(now)
+	h.progress.Renew(now)
 	if !h.hears || m.Header.Seq <= h.Answered || m.Header.Seq > h.Accepted {
 		return fx
 	}

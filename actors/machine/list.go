@@ -52,3 +52,20 @@ func (l *hits) each(f func(*Hit)) {
 		h = next
 	}
 }
+
+// runners are the hits that may run a call, in no order.
+type runners []*Hit
+
+func (l *runners) add(h *Hit) {
+	*l = append(*l, h)
+	h.runner = uint32(len(*l))
+}
+
+func (l *runners) remove(h *Hit) {
+	n := len(*l) - 1
+	last := (*l)[n]
+	(*l)[h.runner-1], last.runner = last, h.runner
+	(*l)[n] = nil
+	*l = (*l)[:n]
+	h.runner = 0
+}

@@ -21,9 +21,11 @@ type stage struct {
 	nodes   []*node // all that live, the broker first
 	links   []*link // all connections there ever were; a peer is its index + 1
 	counts  [wire.Statuses]int
+	notes   []machine.Why // verdicts that were logged
 	onSpawn func(*machine.Hit, *wire.Message)
 	onStray func(*link) // an effect for a peer that is gone
 	trace   func(format string, args ...any)
+	since   map[*link]time.Duration // when transports fell silent
 }
 
 // node is an actor with its mailbox.
@@ -44,6 +46,8 @@ type link struct {
 	settled    bool // everybody has heard that it is gone
 	claimed    bool // a worker that had to fight for its name
 	hungUp     string
+	heard      time.Duration // its transport's last sign
+	mute       bool          // nothing tells of its transport
 }
 
 // What the actors send each other.
@@ -146,7 +150,7 @@ func (s *stage) deliver(l *link, m *wire.Message) bool {
 	l.registered = true
 	m.From = l.ref
 	s.trace("%v: peer %d says %v", s.now, l.ref, m.Header)
-	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally || t == wire.Ack || t == wire.Probe {
+	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally || t == wire.Ack || t == wire.Probe || t == wire.Hold {
 		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
 			n.box = append(n.box, m)
 			return true

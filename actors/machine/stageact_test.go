@@ -56,6 +56,8 @@ func (s *stage) hit(n *node, event any) {
 		s.effects(n, h.Lose(s.now, e, nil))
 	case *machine.LeaseOver:
 		s.effects(n, h.Judge(s.now, nil))
+	case *machine.Stuck:
+		s.effects(n, h.Overdue(s.now, e, nil))
 	case *machine.Kill:
 		s.effects(n, h.Kill(s.now, e, nil))
 	default:
@@ -182,7 +184,16 @@ func (s *stage) rare(e *machine.Effect) {
 		s.home.box = append(s.home.box, &report{e.Event})
 	case machine.HangUp:
 		s.link(e.To).hungUp = e.Text
-		s.lose(s.link(e.To), "replaced", e.Text)
+		detector := "replaced"
+		if y, judged := e.Event.(*machine.Why); judged {
+			detector = y.Detector
+		}
+		s.lose(s.link(e.To), detector, e.Text)
+	case machine.Sound:
+		l := s.link(e.To)
+		s.effects(s.home, s.broker.Sounded(s.now, e.To, s.now-l.heard, !l.mute, false, nil))
+	case machine.Note:
+		s.notes = append(s.notes, *e.Event.(*machine.Why))
 	default:
 		require.FailNow(s.t, "no such effect", "%d", e.Kind)
 	}

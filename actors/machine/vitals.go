@@ -6,13 +6,6 @@ import (
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
-// stamp is a time in ms, modulo 2^32: what is less than 49 days ago is told right.
-type stamp uint32
-
-func stampOf(now time.Duration) stamp { return stamp(now / time.Millisecond) }
-
-func (s stamp) ago(now time.Duration) int64 { return int64(stampOf(now) - s) }
-
 const (
 	byHeartbeat = "its connection stands; ZeroMQ's heartbeats, which its library answers by itself, would have noticed a silence"
 	byLoop      = "the broker's loop has answered"
@@ -23,7 +16,7 @@ const (
 // vitals answers a PROBE of the hit's client or worker about the other one.
 func (h *Hit) vitals(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	v := wire.VitalsInfo{
-		Peer: "worker", Alive: true, By: byHeartbeat, WithinMS: h.limits.Silence.Milliseconds(), State: h.stateWord(), ProgressMS: h.sign.ago(now),
+		Peer: "worker", Alive: true, By: byHeartbeat, WithinMS: h.names.limits.Silence.Milliseconds(), State: h.stateWord(), ProgressMS: h.progress.Sign.Ago(now).Milliseconds(),
 	}
 	if m.From == h.Worker {
 		v.Peer = "client"
@@ -32,7 +25,7 @@ func (h *Hit) vitals(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		}
 	}
 	if under := h.Accepted - h.Answered; under > 0 {
-		v.Running, v.RunningMS, v.Queued = h.Answered+1, h.began.ago(now), int(under-1)
+		v.Running, v.RunningMS, v.Queued = h.Answered+1, h.progress.Began.Ago(now).Milliseconds(), int(under-1)
 	}
 	return append(fx, vitals(m, v))
 }

@@ -36,6 +36,7 @@ type Worker struct {
 	rival    *wire.Message // READY of the one that claims the name, owning its bytes
 	deadline time.Duration // until when the answer is awaited
 	ask      time.Duration
+	line     *line         // its connection, as the broker judges it
 	left     bool          // it has said BYE
 	granted  time.Duration // when its lease for direct hits was prolonged last, 0: never
 	deaf     bool          // it did not read, so it gets no hits until it has ended one
@@ -84,7 +85,7 @@ type Challenge struct{ Rival *wire.Message }
 var workerTable = [256]func(*Worker, time.Duration, *wire.Message, []Effect) []Effect{
 	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended, wire.Changed: (*Worker).changed,
 	wire.Opened: (*Worker).unknown, wire.Reply: (*Worker).unknown, wire.Working: (*Worker).unknown, wire.Error: (*Worker).complaint,
-	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown, wire.Probe: (*Worker).probe,
+	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown, wire.Hold: (*Worker).late, wire.Probe: (*Worker).probe,
 	wire.Part: (*Worker).unknown, wire.Credit: (*Worker).unknown,
 }
 
@@ -182,6 +183,9 @@ func (w *Worker) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	return unknownHit(m, fx)
 }
 
+// late drops what crosses the end of a hit in good faith.
+func (w *Worker) late(_ time.Duration, _ *wire.Message, fx []Effect) []Effect { return fx }
+
 // complaint: the worker did not like something of ours. Without a seq it may be the refusal of a BEGIN.
 func (w *Worker) complaint(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if m.Header.Hit != 0 && (m.Header.Flags.Has(wire.Last) || m.Header.Seq == 0) {
@@ -191,17 +195,14 @@ func (w *Worker) complaint(_ time.Duration, m *wire.Message, fx []Effect) []Effe
 }
 
 // Lose takes the loss of the worker's connection.
-func (w *Worker) Lose(_ time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
+func (w *Worker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect {
 	if w.State == Gone {
 		return fx
 	}
 	rival := w.rival
 	w.calm()
 	w.State = Gone
-	why := Why{
-		Verdict: "GONE", Detector: g.Detector, Measured: g.Detail, Done: "its hits were told, its slots are no longer counted",
-		Knob: "heartbeat and silence of the broker, for hosts that vanish without a word",
-	}
+	why := w.line.lost(now, g)
 	fx = append(fx, Effect{Kind: Report, Event: &WorkerDown{w, why}})
 	if rival != nil {
 		fx = append(fx, Effect{Kind: Report, Event: &Yielded{w, rival, why}})

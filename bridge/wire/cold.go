@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -10,8 +11,9 @@ import (
 type HelloInfo struct {
 	Name   string `json:"name,omitempty"`
 	Lang   string `json:"lang,omitempty"`
-	Window int64  `json:"window,omitempty"` // bytes; 0: the broker's
-	Token  string `json:"token,omitempty"`  // hex; with the flag direct, at a worker
+	Window int64  `json:"window,omitempty"`  // bytes; 0: the broker's
+	Token  string `json:"token,omitempty"`   // hex; with the flag direct, at a worker
+	BeatMS int64  `json:"beat_ms,omitempty"` // its library sends ZMTP heartbeats this often; 0: perhaps never
 }
 
 // ReadyInfo is the JSON frame of READY.
@@ -29,6 +31,15 @@ type ReadyInfo struct {
 	SlotsMax    int      `json:"slots_max,omitempty"`  // how far slots can grow; 0: not at all
 	Direct      string   `json:"direct,omitempty"`     // endpoint for direct hits
 	DirectKey   string   `json:"direct_key,omitempty"` // its CURVE public key, Z85
+	SilenceMS   int64    `json:"silence_ms,omitempty"` // how long its transport may be silent, where that is longer than the broker's limit
+	// Terms are what it asks for its services, by name.
+	Terms map[string]Term `json:"terms,omitempty"`
+}
+
+// Term is what a worker asks for one of its services.
+type Term struct {
+	LeaseMS int64  `json:"lease_ms,omitempty"` // how long a call may give no sign, where that is longer than the broker's limit
+	Repair  string `json:"repair,omitempty"`   // what is done about a call that is stuck: tell, fail, restart
 }
 
 // ChangedInfo is the JSON frame of CHANGED.
@@ -78,15 +89,16 @@ const (
 	MaxJSON    = 1 << 20 // bytes of any JSON frame
 	MaxName    = 128     // bytes of a peer's name
 
-	MaxEndpoint = 255 // bytes of an endpoint for direct hits
+	MaxLimitMS  = 24 * 3600 * 1000 // ms of a lease or a silence that a peer asks for
+	MaxEndpoint = 255              // bytes of an endpoint for direct hits
 )
 
 // ParseHello reads the JSON frame of HELLO. The error is a *BadMessage.
 func ParseHello(b []byte) (HelloInfo, error) {
 	var h HelloInfo
 	err := parseJSON(Hello, b, &h)
-	if err == nil && (len(h.Name) > MaxName || h.Window < 0) {
-		err = bad(BadFrame, "HELLO: name has %d bytes and window is %d: at most %d bytes, and no negative window", len(h.Name), h.Window, MaxName)
+	if err == nil && (len(h.Name) > MaxName || h.Window < 0 || h.BeatMS < 0 || h.BeatMS > MaxLimitMS) {
+		err = bad(BadFrame, "HELLO: name has %d bytes, window is %d and beat_ms %d: at most %d bytes, no negative window, and a beat_ms from 0 to %d are possible", len(h.Name), h.Window, h.BeatMS, MaxName, MaxLimitMS)
 	}
 	return h, err
 }
@@ -118,12 +130,28 @@ func (r *ReadyInfo) check() error {
 		return bad(BadFrame, "READY: direct is %.100q: a ZeroMQ endpoint of at most %d bytes is possible, as tcp://127.0.0.1:5702", r.Direct, MaxEndpoint)
 	case r.DirectKey != "" && len(r.DirectKey) != 40:
 		return bad(BadFrame, "READY: direct_key has %d characters: a CURVE key in Z85 has 40", len(r.DirectKey))
+	case r.SilenceMS < 0 || r.SilenceMS > MaxLimitMS:
+		return bad(BadFrame, "READY: silence_ms is %d: from 0 to %d are possible", r.SilenceMS, MaxLimitMS)
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}
 	for _, s := range r.Services {
 		if err := CheckService([]byte(s)); err != nil {
 			return err
+		}
+	}
+	return r.checkTerms()
+}
+
+func (r *ReadyInfo) checkTerms() error {
+	for name, t := range r.Terms {
+		switch {
+		case !slices.Contains(r.Services, name):
+			return bad(BadFrame, "READY: terms has %.100q, which is not among the services: leave it out, or offer the service", name)
+		case t.LeaseMS < 0 || t.LeaseMS > MaxLimitMS:
+			return bad(BadFrame, "READY: terms: lease_ms of %s is %d: from 0 to %d are possible", name, t.LeaseMS, MaxLimitMS)
+		case t.Repair != "" && t.Repair != "tell" && t.Repair != "fail" && t.Repair != "restart":
+			return bad(BadFrame, "READY: terms: repair of %s is %.100q: tell, fail and restart are possible", name, t.Repair)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 )
 
 func TestHello(t *testing.T) {
-	quote(t, `HELLO: `+"`"+`{"name": text, "lang": text, "window": bytes}`+"`"+`, all optional.`)
+	quote(t, `HELLO: `+"`"+`{"name": text, "lang": text, "window": bytes, "beat_ms": n}`+"`"+`, all optional.`)
 	for name, tc := range map[string]struct{ in, bad string }{
 		"empty object":     {in: `{}`},
 		"all fields":       {in: `{"name":"web-1","lang":"go","window":1048576}`},
@@ -24,6 +24,8 @@ func TestHello(t *testing.T) {
 		"cut off":          {in: `{"name":`, bad: "cannot be read"},
 		"more after it":    {in: `{}{}`, bad: "cannot be read"},
 		"name of a number": {in: `{"name":1}`, bad: "cannot be read"},
+		"heartbeats":       {in: `{"beat_ms":1000}`},
+		"negative beat":    {in: `{"beat_ms":-1}`, bad: "beat_ms"},
 		"negative window":  {in: `{"window":-1}`, bad: "window"},
 		"endless window":   {in: `{"window":1e30}`, bad: "cannot be read"},
 		"long name":        {in: `{"name":"` + strings.Repeat("n", wire.MaxName+1) + `"}`, bad: "name"},

@@ -41,9 +41,10 @@ const (
 	OverCredit     Status = 33
 	SlotTaken      Status = 34
 	BadBody        Status = 35
+	IsStuck        Status = 36
 
 	// Statuses is the number of statuses known, for tables indexed by status.
-	Statuses = 36
+	Statuses = 37
 )
 
 var statusNames = [Statuses]string{
@@ -51,7 +52,7 @@ var statusNames = [Statuses]string{
 	"unknown-hit", "not-owner", "stale-epoch", "bad-seq", "closed", "queue-full", "expired", "cancelled", "worker-gone",
 	"service-error", "panicked", "name-taken", "draining", "peer-slow", "killed", "internal", "broker-gone", "refused",
 	"bad-identity", "bad-key", "reply-lost", "fenced", "bad-token", "lease-over", "bad-part", "over-credit", "slot-taken",
-	"bad-body",
+	"bad-body", "stuck",
 }
 
 // String returns the specification's name of the status, as worker-gone.

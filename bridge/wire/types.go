@@ -34,6 +34,7 @@ const (
 	Changed Type = 35
 	Renew   Type = 36
 	Tally   Type = 37
+	Hold    Type = 38
 	Begin   Type = 49
 	End     Type = 50
 	Grant   Type = 51 // LEASE; the word is taken by Lease
@@ -79,6 +80,7 @@ var rules = [256]rule{
 	Changed: {"CHANGED", 0, [2]int{1, 1}},
 	Renew:   {"RENEW", 0, [2]int{0, 0}},
 	Tally:   {"TALLY", 0, [2]int{0, 0}},
+	Hold:    {"HOLD", 0, [2]int{0, 0}},
 	Begin:   {"BEGIN", First | Last | Direct, [2]int{2, 2 + MaxBodies}},
 	End:     {"END", 0, [2]int{0, 0}},
 	Grant:   {"LEASE", 0, [2]int{0, 0}},

@@ -32,7 +32,7 @@ type Config struct {
 	RecvHWM int
 	// Heartbeat is the interval of ZMTP PINGs (ZMQ_HEARTBEAT_IVL), answered by the peer's I/O thread. Default 1 s, negative: off.
 	Heartbeat time.Duration
-	// HeartbeatTimeout is how long a silent connection lives on; default 3 s.
+	// HeartbeatTimeout is how long a silent connection lives on; default 3 s, negative: for ever.
 	HeartbeatTimeout time.Duration
 	// Promise asks the peer to give this connection up when nothing has come from here for so long (ZMQ_HEARTBEAT_TTL); zero asks for nothing.
 	Promise time.Duration

@@ -95,7 +95,7 @@ func (s *Socket) options(cfg Config) error {
 	if cfg.Heartbeat > 0 {
 		steps = append(steps,
 			func() error { return z.SetHeartbeatIvl(cfg.Heartbeat) },
-			func() error { return z.SetHeartbeatTimeout(cfg.HeartbeatTimeout) })
+			func() error { return z.SetHeartbeatTimeout(max(cfg.HeartbeatTimeout, 0)) })
 	}
 	if cfg.Promise > 0 {
 		steps = append(steps, func() error { return z.SetHeartbeatTtl(cfg.Promise) })

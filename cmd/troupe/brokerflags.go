@@ -41,7 +41,8 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
 	flags.Var(&f.window, "window", "bytes sent to a peer beyond what it has acknowledged")
 	flags.DurationVar(&c.Heartbeat, "heartbeat", c.Heartbeat, "how often silent connections are probed")
-	flags.DurationVar(&c.Silence, "silence", c.Silence, "silence after which a connection is given up")
+	flags.DurationVar(&c.Silence, "silence", c.Silence, "silence of its transport after which a worker or client is given up")
+	flags.DurationVar(&c.Stuck, "stuck", c.Stuck, "how long a call may run without a sign of its thread, where nothing asks for more; 0: for ever")
 	flags.DurationVar(&c.Ask, "ask", c.Ask, "how long a worker may take to answer when another one claims its name")
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
 	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
@@ -75,8 +76,8 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	switch {
 	case c.MaxResume < 0:
 		return c, fmt.Errorf("--max-resume is %v: it may not be negative; 0 keeps no hit without its client", c.MaxResume)
-	case f.drain < 0 || c.Grace < 0:
-		return c, fmt.Errorf("--drain is %v and --grace is %v: neither may be negative", f.drain, c.Grace)
+	case f.drain < 0 || c.Grace < 0 || c.Stuck < 0:
+		return c, fmt.Errorf("--drain is %v, --grace is %v and --stuck is %v: none may be negative", f.drain, c.Grace, c.Stuck)
 	case c.MaxQueue < 0 || c.MaxCalls < 1:
 		return c, fmt.Errorf("--max-queue is %d and --max-calls is %d: they start at 0 and 1", c.MaxQueue, c.MaxCalls)
 	case f.gcPercent < 0:
@@ -96,6 +97,9 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	}
 	if c.MaxQueue == 0 {
 		c.MaxQueue = -1
+	}
+	if c.Stuck == 0 {
+		c.Stuck = -1
 	}
 	if c.Grace == 0 {
 		c.Grace = -1

@@ -65,6 +65,7 @@ var next = map[wire.Status]string{
 	wire.QueueFull:      "`troupe hit list` shows who has the slots",
 	wire.Expired:        "allow more with --timeout",
 	wire.WorkerGone:     "`troupe worker list` shows who is left",
+	wire.IsStuck:        "`troupe why` shows what was measured, and which setting would change it",
 	wire.Panicked:       "the worker's log says more",
 	wire.Refused:        "`troupe doctor` shows what this peer may; listings need the right admin, or at a broker without keys --admin on",
 	wire.BadType:        "name the broker's other endpoint with --broker; it prints both when it starts",

@@ -31,6 +31,8 @@ type workerFlags struct {
 	slotIdle time.Duration
 	threads  choice
 	keep     bool
+	lease    time.Duration
+	repair   choice
 	drain    time.Duration
 	patience time.Duration
 	maxBody  size
@@ -54,6 +56,8 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.slotIdle, "slot-idle", 30*time.Second, "after how long an idle slot above --slots is retired")
 	flags.Var(&f.threads, "threads", "pinned: each hit has an OS thread of its own; shared: it has not, which is faster")
 	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
+	flags.DurationVar(&f.lease, "lease", 0, "how long a call may run without a sign of progress before it is stuck, where that is longer than the broker's --stuck")
+	flags.Var(&f.repair, "repair", "what is done about a call that is stuck: tell (it is shown), fail (its client is told at once), or default (fail with --lease, else tell)")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.DurationVar(&f.patience, "patience", time.Second, "how long a command may take to answer SIGINT, to end after its input, and to end after SIGTERM")
 	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
@@ -92,6 +96,8 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		return c, fmt.Errorf("--name has %d bytes: at most %d are possible", len(f.name), wire.MaxName)
 	case f.drain < 0 || f.patience <= 0:
 		return c, fmt.Errorf("--drain is %v and --patience is %v: they may not be negative, nor the patience zero", f.drain, f.patience)
+	case f.lease < 0:
+		return c, fmt.Errorf("--lease is %v: it may not be negative; 0 leaves it to the broker's --stuck", f.lease)
 	case f.keep && threads == assigner.Goroutines:
 		return c, errors.New("--keep-threads with --threads shared: shared hits have no thread to keep: leave one of the two out")
 	case f.command != "" && len(f.services) == 0:
@@ -99,6 +105,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	case f.command == "" && f.framing.String() == "blocks":
 		return c, errors.New("--framing without --exec: the demo services run no command: leave it out")
 	}
+	defer func() { f.setTerms(c.Services) }()
 	c.Services = demo.Services(threads, f.keep)
 	if f.command == "" && len(f.services) > 0 {
 		return c, f.choose(c.Services)
@@ -113,6 +120,17 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		}
 	}
 	return c, nil
+}
+
+// setTerms gives all services what is asked for their calls.
+func (f *workerFlags) setTerms(services map[string]assigner.Service) {
+	for name, s := range services {
+		s.Lease = f.lease
+		if r := f.repair.String(); r != "default" {
+			s.Repair = assigner.Repair(r)
+		}
+		services[name] = s
+	}
 }
 
 // choose leaves the services that were asked for.

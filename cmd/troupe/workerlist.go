@@ -17,7 +17,7 @@ func (a *app) workerListCommand() *cobra.Command {
 	t := &target{one: true}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the workers of a broker", Args: cobra.NoArgs,
-		Long: "List the workers that are registered at a broker. It asks at the endpoint for clients, which is another one than the worker's.",
+		Long: "List the workers that are registered at a broker. It asks at the endpoint for clients, which is another one than the worker's. CHECKED is how long ago its transport was looked at, WHY the last verdict about it or one of its hits; `troupe why` tells more.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
 				var page workerPage
@@ -44,10 +44,10 @@ func (a *app) printWorkers(page workerPage) error {
 	for i, w := range page.Workers {
 		rows[i] = []string{
 			w.Name, w.State, slotsOf(w.Used, w.Slots, w.Max), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
-			strconv.FormatUint(w.Served, 10), age(w.AgeMS), strings.Join(w.Services, ","),
+			strconv.FormatUint(w.Served, 10), age(w.AgeMS), age(w.Checked), strings.Join(w.Services, ","), w.Why,
 		}
 	}
-	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE SERVICES", rows)
+	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE CHECKED SERVICES WHY", rows)
 }
 
 // slotsOf shows used and present slots, and how far they grow where they do.

@@ -67,7 +67,8 @@ Progress = Callable[[float, str], Any]               # called with fraction and 
 
 HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE, RESUME, ACK, DETACH, PROBE, PART = range(1, 16)
 WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS = range(17, 26)
-READY, ENDED, CHANGED, RENEW, TALLY, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 49, 50, 51
+READY, ENDED, CHANGED, RENEW, TALLY, HOLD, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 38, 49, 50, 51
+BEAT = 1000  # ms between the heartbeats that ZeroMQ's own thread sends
 FIRST, LAST, MORE, NOW, REF, DIRECT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 60
 RULES = {  # type: name, flags that may be set, least and most frames after the header
     HELLO: ("hello", DIRECT, 1, 1), OPEN: ("open", FIRST | LAST | REF | NOW | DIRECT, 2, 2 + MOST), CALL: ("call", LAST | MORE, 1, MOST),
@@ -77,11 +78,11 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     OPENED: ("opened", REF | DIRECT, 0, 6), REPLY: ("reply", LAST | REF | MORE, 1, MOST), WORKING: ("working", REF, 0, 1),
     ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 2, 2),
     VITALS: ("vitals", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
-    RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
+    RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), HOLD: ("hold", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
     LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
           " closed queue-full expired cancelled worker-gone service-error panicked name-taken draining peer-slow killed internal"
-          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken bad-body").split()
+          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken bad-body stuck").split()
 
 
 class Outcome(enum.IntEnum):
@@ -142,6 +143,7 @@ class LeaseOver(TroupeError, name="lease-over"): """The worker has not heard fro
 class BadPart(TroupeError, name="bad-part"): """A body in parts did not come as it was announced: it is not whole."""
 class OverCredit(TroupeError, name="over-credit"): """More was sent than the receiver had allowed."""
 class BadBody(TroupeError, name="bad-body"): """The service could not read the body, and did not run; a service may raise it before it has done anything."""
+class Stuck(TroupeError, name="stuck"): """The call gave no sign for longer than its lease; `why` tells how long that was."""
 class SlotTaken(TroupeError, name="slot-taken"): """The slot went to a hit of another broker meanwhile: try again."""
 
 
@@ -486,8 +488,7 @@ class _Link(_Outbox):
     def connect(self) -> None:
         self.sock = sock = self.side._context.socket(zmq.DEALER)
         sock.linger, sock.rcvhwm, sock.reconnect_ivl, sock.reconnect_ivl_max = 0, 0, 100, 2000  # ms; our window bounds what may come
-        sock.heartbeat_ivl, sock.heartbeat_timeout = 1000, 5000  # ms: a frozen host becomes DISCONNECTED, too
-        sock.heartbeat_ttl = 3000  # and the broker may give this process up when it stands still
+        sock.heartbeat_ivl, sock.heartbeat_timeout = BEAT, 5000  # ms: a frozen host becomes DISCONNECTED, too
         if self.curve:
             sock.curve_serverkey, sock.curve_publickey, sock.curve_secretkey = self.curve
         self.monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -789,11 +790,17 @@ class _Side:
 # -- The worker. ---------------------------------------------------------------------------------------------------------------
 
 _SERVICES: dict[str, tuple[Callable[[], Any], int]] = {}  # name: what makes a session, slots asked for
+_TERMS: dict[str, dict[str, Any]] = {}                    # name: what is asked of the broker for its calls
 
 
-def service(name: str, slots: int = 8) -> Callable:
-    """Offers a class or a function (see the top) as a service. The slots of a process are shared by its services: the largest counts."""
+def service(name: str, slots: int = 8, *, lease: float = 0, repair: str = "") -> Callable:
+    """Offers a class or a function (see the top) as a service. The slots of a process are shared by its services: the largest counts.
+
+    lease: for how many seconds a call may give no sign (an answer, a part, call.progress) before it is stuck, where the broker's limit is too short, say for
+    code that holds the interpreter's lock. repair, what is done then: "tell" it is shown, "fail" its client is told at once; the default where there is a lease."""
     def register(what: Any) -> Any:
+        asked = {"lease_ms": round(lease * 1000), "repair": repair}
+        _TERMS[name] = {key: value for key, value in asked.items() if value}
         _SERVICES[name] = (what if isinstance(what, type) else lambda: types.SimpleNamespace(call=what)), slots
         return what
     return register
@@ -839,6 +846,14 @@ class Call:
     def progress(self, fraction: float, note: str = "") -> None:
         """Tells the client how far the call is, 0 to 1. It also proves that this thread goes on."""
         self._hit.say(WORKING, note.encode(), seq=self.seq, arg=round(max(0.0, min(fraction, 1.0)) * 10000))
+
+    def hold(self, seconds: float) -> None:
+        """Tells the broker that this call will give no sign for so long, say because it holds the interpreter's lock: until then it is not stuck."""
+        sent = threading.Event()
+        self._hit.say(HOLD, seq=self.seq, arg=round(seconds * 1000))
+        post = self._hit.worker._post
+        post(post, sent.set)  # by the round after it is flushed: the io thread needs the lock, too, which what follows may take
+        sent.wait(1)
 
     def check(self) -> None:
         """Raises Cancelled when nobody wants the answer any more. For now and then in long work."""
@@ -1051,6 +1066,8 @@ class Worker(_Side):
                  "host": socket.gethostname(), "incarnation": self._born, "threads": "pinned"}
         if most:
             about["slots_max"] = most
+        if terms := {name: _TERMS[name] for name in self.services if _TERMS.get(name)}:
+            about["terms"] = terms
         if self._door:
             about |= {"direct": self._door.url, "direct_key": self._door.public}
         return READY, about
@@ -1289,6 +1306,8 @@ class _Entrance:
             self.until = time.monotonic() + TOKEN_LIFE
             self.tally()
             return hit.link.send(head, *frames)
+        if head.type == HOLD:
+            return  # calls of direct hits are not judged by the broker
         if self.guest and self.holds():
             self.answered = max(self.answered, head.seq * (head.type != WORKING))
             self.bytes += sum(map(len, frames))
@@ -1728,7 +1747,7 @@ class Client(_Side):
     # All that follows runs on the io thread. First: opens, and where they go.
 
     def _greeting(self, link: _Link) -> tuple[int, dict]:
-        return HELLO, {}
+        return HELLO, {"beat_ms": BEAT}
 
     def _registered(self, link: _Link) -> None:
         for hit in [hit for hit in self._kept if hit._link is link]:

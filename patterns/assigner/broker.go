@@ -125,7 +125,7 @@ func (b *Broker) machineConfig(name string) machine.BrokerConfig {
 		Book: b.gate.initialBook(), User: b.loop.User,
 		Lease: b.cfg.Silence * 2 / 3, Token: newToken,
 		Policy: b.cfg.policy, Pick: pick,
-		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence,
+		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence, Judges: true, Stuck: max(b.cfg.Stuck, 0),
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {
 				return pid.Id
@@ -143,7 +143,7 @@ func newToken() (t [machine.TokenSize]byte) {
 
 func (b *Broker) bind() error {
 	var err error
-	if b.workers, err = b.openDoor(b.cfg.Workers, bridge.EndpointConfig{Keeper: b.pid, Accept: fromWorkers, Heartbeats: true}); err != nil {
+	if b.workers, err = b.openDoor(b.cfg.Workers, bridge.EndpointConfig{Keeper: b.pid, Accept: fromWorkers, Heartbeats: true, Judged: true}); err != nil {
 		return err
 	}
 	b.clients, err = b.openDoor(b.cfg.Clients, bridge.EndpointConfig{Keeper: b.pid, Accept: fromClients, HangUp: true})
@@ -152,7 +152,7 @@ func (b *Broker) bind() error {
 
 var (
 	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Resume, wire.Ack, wire.Detach, wire.Probe, wire.Part}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Probe, wire.Part}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Hold, wire.Probe, wire.Part}
 	// What brokers say to clients and to workers.
 	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals, wire.Part, wire.Credit}
 	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Vitals, wire.Part, wire.Credit}

@@ -51,6 +51,9 @@ type BrokerConfig struct {
 	// Heartbeat and Silence: a worker whose process or host says nothing for Silence is given up, and so is a client whose host has gone; defaults 1 s
 	// and 3 s. The heartbeats are ZeroMQ's own and need none of the worker's code.
 	Heartbeat, Silence time.Duration
+	// Stuck is how long a call may run without a sign of its thread (an answer, a part, Call.Progress), where neither its service (Service.Lease) nor the call
+	// (Call.Hold) has asked for more: then it is STUCK. What is done about it is the service's Repair. Default 10 s, -1: for ever.
+	Stuck time.Duration
 	// Ask is how long a worker may take to answer when another one claims its name; default 1 s.
 	Ask time.Duration
 	// Grace is how long after the start opens of services wait that nobody has offered yet; default 10 s, -1: not at all.
@@ -100,6 +103,8 @@ func (c *BrokerConfig) Validate() error {
 		return fmt.Errorf("assigner: MaxResume is %v: it may not be negative (-1: no hit is kept without its client)", c.MaxResume)
 	case c.MaxWait < 0 || c.Heartbeat < 0 || c.Silence < 0 || c.Ask < 0 || c.Stop < 0:
 		return fmt.Errorf("assigner: MaxWait %v, Heartbeat %v, Silence %v, Ask %v, Stop %v: none may be negative", c.MaxWait, c.Heartbeat, c.Silence, c.Ask, c.Stop)
+	case c.Stuck < 0 && c.Stuck != -1 || c.Stuck > 0 && c.Stuck < time.Millisecond:
+		return fmt.Errorf("assigner: Stuck is %v: from 1ms on is possible (-1: calls may give no sign for ever)", c.Stuck)
 	case c.Admin < AdminDefault || c.Admin > AdminOff:
 		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
 	}
@@ -149,6 +154,7 @@ func (c BrokerConfig) withDefaults() BrokerConfig {
 	def(&c.Window, 4<<20)
 	def(&c.Heartbeat, time.Second)
 	def(&c.Silence, 3*time.Second)
+	def(&c.Stuck, 10*time.Second)
 	def(&c.Ask, time.Second)
 	def(&c.Grace, 10*time.Second)
 	def(&c.Stop, 2*time.Second)

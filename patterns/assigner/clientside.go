@@ -14,7 +14,7 @@ import (
 type clientSide uplink
 
 func (s *clientSide) greet() {
-	_ = s.link.ep.Sender().Send(&wire.Header{Type: wire.Hello}, wire.JSON(wire.HelloInfo{Name: s.cfg.Name, Lang: "go"}))
+	_ = s.link.ep.Sender().Send(&wire.Header{Type: wire.Hello}, wire.JSON(wire.HelloInfo{Name: s.cfg.Name, Lang: "go", BeatMS: s.link.beat.Milliseconds()}))
 }
 
 func (s *clientSide) usable(w wire.WelcomeInfo) {
@@ -43,7 +43,7 @@ func (s *clientSide) usable(w wire.WelcomeInfo) {
 func (s *clientSide) lost(reason string) {
 	u := (*uplink)(s)
 	u.mu.Lock()
-	u.reason = reason
+	u.reason, u.why = reason, u.link.registrar.watch.reason()
 	if u.isUp {
 		u.isUp = false
 		u.up = make(chan struct{})

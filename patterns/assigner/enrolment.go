@@ -112,8 +112,20 @@ func (s *workerSide) greet() {
 		Direct: w.front.url(), DirectKey: w.front.directKey(),
 		Name: w.cfg.Name, Services: names, Slots: e.told.slots, SlotsMax: e.told.most,
 		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: kind,
+		SilenceMS: w.cfg.Silence.Milliseconds(), Terms: w.terms(),
 	}))
 	w.changed()
+}
+
+// terms are what the worker asks for its services.
+func (w *Worker) terms() map[string]wire.Term {
+	all := make(map[string]wire.Term)
+	for name, s := range w.cfg.Services {
+		if s.Lease > 0 || s.Repair != RepairDefault {
+			all[name] = wire.Term{LeaseMS: s.Lease.Milliseconds(), Repair: string(s.Repair)}
+		}
+	}
+	return all
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {

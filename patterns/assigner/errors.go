@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/why"
 )
 
 // What callers branch on: errors.Is(err, assigner.ErrWorkerGone). The typed error is *Error.
@@ -28,6 +29,7 @@ var (
 	ErrInternal       = errors.New("an actor of the broker or the client crashed")
 	ErrProtocol       = errors.New("protocol error")
 	ErrBadBody        = errors.New("the body cannot be read")
+	ErrStuck          = errors.New("the call has given no sign for longer than its lease")
 	ErrLeaseOver      = errors.New("the worker has not heard from its broker for too long")
 )
 
@@ -36,7 +38,7 @@ var sentinels = map[wire.Status]error{
 	wire.WorkerGone: ErrWorkerGone, wire.ServiceError: ErrService, wire.Panicked: ErrPanicked, wire.IsClosed: ErrClosed, wire.OK: ErrClosed,
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
-	wire.LeaseOver: ErrLeaseOver, wire.BadBody: ErrBadBody,
+	wire.LeaseOver: ErrLeaseOver, wire.IsStuck: ErrStuck, wire.BadBody: ErrBadBody,
 	wire.BadKey: ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 
@@ -60,6 +62,12 @@ type Error struct {
 	Service string
 	Hit     uint64 // 0 before it was opened
 	cause   error
+}
+
+// Reason returns the why-record, and whether there is one: a service's own errors may carry something else in Why.
+func (e *Error) Reason() (why.Record, bool) {
+	r, err := why.Parse(e.Why)
+	return r, err == nil
 }
 
 // Error returns the status, the outcome and the text.

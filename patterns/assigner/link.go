@@ -39,6 +39,8 @@ type link struct {
 	fail      sync.Once
 	err       error
 	maxBody   int64 // largest body taken, bytes
+
+	beat, silence time.Duration // of the transport's heartbeats; how long the broker may be silent
 }
 
 // anyBody is more than any broker passes.
@@ -90,6 +92,8 @@ func startHub(ctx context.Context, cfg hubConfig) (*hub, error) {
 	if cfg.maxBody == 0 {
 		cfg.maxBody = anyBody
 	}
+	def(&cfg.heartbeat, time.Second)
+	def(&cfg.silence, 3*time.Second)
 	loop, err := bridge.New(bridge.Config{
 		System: h.system, Logger: h.logger, Context: cfg.context, MaxBody: cfg.maxBody, Spin: cfg.spin, Busy: cfg.busy, PerFrame: cfg.perFrame,
 		Heartbeat: cfg.heartbeat, Silence: cfg.silence,
@@ -110,7 +114,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 	options := h.loopOptions()
 	children := append([]supervision.ChildSpec{}, cfg.children...)
 	for i, b := range cfg.brokers {
-		l := &link{hub: h, broker: b.broker, failed: make(chan struct{}), maxBody: int64(cfg.maxBody)}
+		l := &link{hub: h, broker: b.broker, failed: make(chan struct{}), maxBody: int64(cfg.maxBody), beat: cfg.heartbeat, silence: cfg.silence}
 		l.registrar = &registrar{link: l, side: b.side}
 		h.links = append(h.links, l)
 		id := "registrar"
@@ -205,6 +209,6 @@ func (l *link) open(cfg hubConfig) error {
 	if err != nil {
 		return err
 	}
-	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve})
+	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve, Judged: true})
 	return err
 }

@@ -119,5 +119,5 @@ func (u *uplink) forget(p *pending) {
 func (u *uplink) gone(o Outcome) *Error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + u.reason + "): open another hit"}
+	return &Error{Status: wire.BrokerGone, Outcome: o, Text: "the connection to the broker is lost (" + u.reason + "): open another hit", Why: u.why}
 }

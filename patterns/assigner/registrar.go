@@ -18,11 +18,13 @@ type registrar struct {
 	welcome wire.WelcomeInfo // the last one
 	timer   *bridge.Timer
 	begun   bool // the broker has been greeted
+	watch   brokerWatch
 }
 
 // begin greets the broker.
 func (r *registrar) begin() {
 	r.begun = true
+	r.watch.begin(r)
 	r.do(r.machine.Start())
 }
 
@@ -35,8 +37,11 @@ func (r *registrar) Receive(ctx actor.Context) {
 		r.message(m)
 	case *wire.PeerGone:
 		if r.begun { // else the first greeting goes out on the fresh connection
+			r.watch.lost(m)
 			r.do(r.machine.Gone(m.Detail))
 		}
+	case *glance:
+		r.watch.look()
 	case *again:
 		r.do(r.machine.Tick(r.link.loop.Now()))
 	case *actor.Started:
@@ -44,6 +49,7 @@ func (r *registrar) Receive(ctx actor.Context) {
 		r.timer = r.link.loop.NewTimer(ctx.Self(), &again{})
 	case *actor.Stopping:
 		r.timer.Stop()
+		r.watch.stop()
 	}
 }
 

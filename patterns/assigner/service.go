@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
 // Handler serves one call. The context ends when the call is cancelled, its deadline passes, its client is gone, or the worker stops. The reply's
@@ -31,7 +35,22 @@ type Service struct {
 	// KeepThread keeps a pinned thread for a later hit, of any service that keeps threads, instead of destroying it; for code whose thread set-up is
 	// dear and leaves nothing of one hit to the next. After a crash it is destroyed all the same.
 	KeepThread bool
+	// Lease is how long a call may run without a sign of its thread before it is STUCK, where that is longer than the broker's limit (BrokerConfig.Stuck).
+	// A call may ask for more (Call.Hold).
+	Lease time.Duration
+	// Repair is what is done about a call that is stuck; the default is RepairFail where Lease is set, else RepairTell.
+	Repair Repair
 }
+
+// Repair is what is done about a call that is stuck.
+type Repair string
+
+// The repairs.
+const (
+	RepairDefault Repair = ""
+	RepairTell    Repair = "tell" // it is recorded and shown; the call goes on
+	RepairFail    Repair = "fail" // its client is told at once, its session is ended
+)
 
 func (s *Service) validate(name string) error {
 	if (s.Handler == nil) == (s.Open == nil) {
@@ -42,6 +61,12 @@ func (s *Service) validate(name string) error {
 	}
 	if s.KeepThread && s.Threads == Goroutines {
 		return fmt.Errorf("assigner: service %q has KeepThread set with Goroutines, which have no thread to keep: leave it out", name)
+	}
+	switch {
+	case s.Lease < 0 || s.Lease > wire.MaxLimitMS*time.Millisecond:
+		return fmt.Errorf("assigner: service %q has Lease %v: from 0 to %v are possible", name, s.Lease, wire.MaxLimitMS*time.Millisecond)
+	case !slices.Contains([]Repair{RepairDefault, RepairTell, RepairFail}, s.Repair):
+		return fmt.Errorf("assigner: service %q has Repair %q: %q and %q are possible", name, s.Repair, RepairTell, RepairFail)
 	}
 	return nil
 }
@@ -91,3 +116,11 @@ func (c *Call) More(frame []byte) { c.more = append(c.more, frame) }
 // Progress tells the client how far the call has come, from 0 to 1, with an optional note; it also proves that the hit's thread
 // makes progress. It must be called by the handler, not by goroutines that outlive it.
 func (c *Call) Progress(done float64, note string) { c.slot.progress(c.Seq, done, note) }
+
+// Hold tells the broker that the call will give no sign for so long, say because it waits for a lock or calls native code: until then it is not STUCK. It
+// lengthens the lease of this call, never shortens it, and must be called by the handler. Calls of direct hits are not judged by the broker.
+func (c *Call) Hold(d time.Duration) {
+	if c.slot.direct == nil && d > 0 {
+		c.slot.send(wire.Header{Type: wire.Hold, Seq: c.Seq, Arg: uint32(min(d.Milliseconds(), wire.MaxLimitMS))})
+	}
+}

@@ -31,6 +31,7 @@ type uplink struct {
 	end    *Error // why nothing can be asked for any more
 	peer   wire.Peer
 	reason string // of the last loss
+	why    []byte // its record
 
 	incarnation string        // of the broker, as of the last WELCOME
 	maxResume   time.Duration // the broker's

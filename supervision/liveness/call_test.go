@@ -51,10 +51,9 @@ func TestADeclaredLeaseIsOfItsCallAlone(t *testing.T) {
 	c.Declare(time.Second, time.Minute)
 	c.Declare(2*time.Second, 20*time.Second) // never shortened
 	require.Empty(t, c.Ran(61*time.Second, 0, lease, nil))
-	require.Equal(t, tell(liveness.Stuck, time.Minute, time.Minute), c.Ran(62*time.Second, 0, lease, nil))
-	c.Answer(63*time.Second, false, nil)
-	c.Began = liveness.StampOf(63 * time.Second) // the next one waited already
-	c.Sign = c.Began
+	other := c
+	require.Equal(t, tell(liveness.Stuck, time.Minute, time.Minute), other.Ran(62*time.Second, 0, lease, nil))
+	c.Turn(liveness.StampOf(63*time.Second), 0)
 	require.Equal(t, tell(liveness.Stuck, lease, lease), c.Ran(73*time.Second, 0, lease, nil))
 	require.Empty(t, c.Ran(time.Hour, 0, 0, nil), "no limit, no verdict")
 }

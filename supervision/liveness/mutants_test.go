@@ -23,11 +23,11 @@ var mutants = map[string][3]string{
 	"a beat is no sign":                      {"peer.go", "\tp.got++\n\treturn p.hear(now, e, fx)", "\tp.got++\n\treturn fx"},
 	"two verdicts for one fault":             {"peer.go", "Lost: (*Peer).leave", "Lost: (*Peer).lost"},
 	"a beat read in a batch is counted once": {"peer.go", "\tp.got++\n\treturn p.hear", "\tif p.heard != now {\n\t\tp.got++\n\t}\n\treturn p.hear"},
-	"STUCK is told again and again":          {"call.go", "if c.Sign == c.at {\n\t\t\treturn fx\n\t\t}", ""},
-	"a lease is shortened":                   {"call.go", "c.Lease = max(c.Lease, msOf(lease))", "c.Lease = msOf(lease)"},
-	"a lease outlives its call":              {"call.go", "c.told, c.Lease, c.Budget = Healthy, 0, 0", "c.told, c.Budget = Healthy, 0"},
-	"a call is judged on a pause":            {"call.go", "silent := min(c.Sign.Ago(now), now-since)", "silent := c.Sign.Ago(now)"},
-	"STUCK is never taken back":              {"call.go", "return append(fx, Effect{Kind: Tell, Verdict: Healthy, Measured: c.at.Ago(now)})", "return fx"},
+	"STUCK is told again and again":          {"call.go", "if c.Sign == Stamp(c.budget) {\n\t\t\treturn fx\n\t\t}", ""},
+	"a lease is shortened":                   {"call.go", "max(c.lease&^stuckBit, min(msOf(lease), stuckBit-1))", "min(msOf(lease), stuckBit-1)"},
+	"a lease outlives its call":              {"call.go", "c.lease, c.budget = 0, budgetMS", "c.budget = budgetMS"},
+	"a call is judged on a pause":            {"call.go", "silent := min(c.Sign.Ago(now), c.Began.Ago(now), now-since)", "silent := min(c.Sign.Ago(now), c.Began.Ago(now))"},
+	"STUCK is never taken back":              {"call.go", "return append(fx, Effect{Kind: Tell, Verdict: Healthy, Measured: was.Ago(now)})", "return fx"},
 }
 
 // TestMutants builds the package with each defect in turn and lets the tests run: they must fail, for it would prove nothing that they pass without.

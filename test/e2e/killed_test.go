@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/patterns/assigner"
 	"github.com/troupe-mq/troupe/test/e2e/internal/rig"
 )
@@ -80,16 +81,24 @@ func TestOneShotsThatAreLost(t *testing.T) {
 // requireGone requires the error of a call that was under way at a worker that was lost, with its why-record.
 func requireGone(t *testing.T, err error, worker, detector string) {
 	t.Helper()
+	requireLost(t, err, worker, "GONE", detector)
+}
+
+// requireLost requires the error of a call that was under way at a worker that was lost, with this verdict, and returns the why-record.
+func requireLost(t *testing.T, err error, worker, verdict, detector string) machine.Why {
+	t.Helper()
 	e := requireError(t, err, assigner.ErrWorkerGone, assigner.Unknown)
 	require.Contains(t, e.text, "worker "+worker+" is lost")
-	require.Equal(t, "GONE", e.why.Verdict)
+	require.Equal(t, verdict, e.why.Verdict)
 	require.Equal(t, detector, e.why.Detector)
 	require.Equal(t, worker, e.why.Worker)
 	require.NotEmpty(t, e.why.Measured)
 	require.NotEmpty(t, e.why.Done)
+	require.NotEmpty(t, e.why.Heard)
+	return e.why
 }
 
-// TestWorkerFrozen: the broker's own heartbeats find a process that stands still, without a word of the worker's code. What it says when it wakes up is
+// TestWorkerFrozen: the silence of the transport tells of a process that stands still, without a word of the worker's code. What it says when it wakes up is
 // stale and harms nobody.
 func TestWorkerFrozen(t *testing.T) {
 	for _, transport := range []string{"tcp", "ipc"} {
@@ -103,7 +112,8 @@ func TestWorkerFrozen(t *testing.T) {
 			frozen.Await("holds deaf")
 			frozen.Freeze()
 			frozen.Say("free deaf") // it answers as soon as it wakes up
-			requireGone(t, rig.Receive(t, running, "the verdict").err, "frozen", "disconnected")
+			y := requireLost(t, rig.Receive(t, running, "the verdict").err, "frozen", "FROZEN", "transport silence")
+			require.EqualValues(t, 200, y.Limits["silent"])
 
 			workerProcess(t, site, "other", 1)
 			other := open(t, ctx, c, "echo")

@@ -1,0 +1,51 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/supervision/liveness"
+	"github.com/troupe-mq/troupe/supervision/why"
+)
+
+// The broker's judge runs on its own pulse, not with the messages: these leave stamps only. It looks at connections when they are due, at calls a
+// few times within the shortest lease.
+
+// beginJudging sets the judge up.
+func (b *Broker) beginJudging() {
+	b.limits.store = why.NewStore(maxWhys)
+	if !b.cfg.Judges {
+		return
+	}
+	b.limits.judges = b.cfg.Stuck > 0
+	shortest := b.cfg.Silence
+	if b.cfg.Stuck > 0 && (shortest == 0 || b.cfg.Stuck < shortest) {
+		shortest = b.cfg.Stuck
+	}
+	if shortest > 0 {
+		b.judge = liveness.NewJudge(shortest)
+		b.glances = b.cfg.Stuck / 24
+	}
+}
+
+// nextJudging returns when the judge wants to run, 0 for never: nobody is there to be judged.
+func (b *Broker) nextJudging() time.Duration {
+	if b.judge.Every == 0 || len(b.lines) == 0 && len(b.limits.running) == 0 {
+		return 0
+	}
+	return max(b.judge.Deadline(), 1)
+}
+
+// judges runs the judge if it is due.
+func (b *Broker) runJudge(now time.Duration, fx []Effect) []Effect {
+	at := b.nextJudging()
+	if at == 0 || now < at {
+		return fx
+	}
+	b.judge.Ran(now)
+	fx = b.judgeLines(now, fx)
+	if len(b.limits.running) > 0 && now-b.glanced >= b.glances {
+		b.glanced = now
+		fx = b.judgeCalls(now, fx)
+	}
+	return fx
+}
