@@ -213,7 +213,13 @@ func (p *passage) take(m *wire.Message) {
 func (p *passage) call(m *wire.Message) {
 	if status, text := p.refusal(m); status != wire.OK {
 		p.refuse(m, status, text)
+		if m.Header.Flags.Has(wire.More) && m.Header.Seq > p.accepted {
+			p.cut = m.Header.Seq // its parts may cross the refusal
+		}
 		return
+	}
+	if p.cut == m.Header.Seq {
+		p.cut = 0
 	}
 	p.accepted, p.final, p.body = m.Header.Seq, m.Header.Flags.Has(wire.Last), 0
 	if m.Header.Flags.Has(wire.More) {
