@@ -10,6 +10,7 @@ import (
 type flow struct {
 	up, down course // of the call that is being sent, of the reply that is being sent
 	bad      []fault
+	refused  uint32 // seq of the last call that was refused together with its body
 }
 
 // course is one direction of a flow: at most one body at a time goes that way.
@@ -26,6 +27,11 @@ func (c *course) cut(seq uint32) {
 	}
 }
 
+// crossed reports whether parts of a call, of which no body is awaited, were sent before its sender could know that.
+func (f *flow) crossed(seq, accepted uint32) bool {
+	return f.up.gone && f.up.Seq == seq || f.refused == seq && seq > accepted
+}
+
 // fault is a call whose body was wrong: whatever the worker answers, its client is told this.
 type fault struct {
 	seq    uint32
@@ -39,6 +45,14 @@ func (h *Hit) unfinished() bool { return h.flow != nil && h.flow.up.on }
 // callBody begins the body of a call.
 func (h *Hit) callBody(m *wire.Message) error {
 	return h.announce(m, func(f *flow) *course { return &f.up })
+}
+
+// refusedBody notes a call that was refused: its parts may cross the refusal.
+func (h *Hit) refusedBody(seq uint32) {
+	if h.flow == nil {
+		h.flow = &flow{}
+	}
+	h.flow.refused = seq
 }
 
 func (h *Hit) announce(m *wire.Message, which func(*flow) *course) error {
@@ -121,7 +135,7 @@ func (h *Hit) forwardPart(to wire.Peer, head wire.Header, m *wire.Message) Effec
 func (h *Hit) strayPart(m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
 	switch {
-	case seq <= h.Answered, h.flow != nil && h.flow.up.gone && h.flow.up.Seq == seq:
+	case seq <= h.Answered, h.flow != nil && h.flow.crossed(seq, h.Accepted):
 		return fx
 	case seq <= h.Accepted:
 		if h.faultOf(seq) != nil {

@@ -9,6 +9,15 @@ import (
 
 // call passes a call on to the worker.
 func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	fx = h.accept(now, m, fx)
+	if m.Header.Flags.Has(wire.More) && m.Header.Seq > h.Accepted {
+		h.refusedBody(m.Header.Seq)
+	}
+	return fx
+}
+
+// accept judges a call.
+func (h *Hit) accept(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.direct != nil {
 		return refuse(fx, m, wire.BadType, "CALL of hit %x, which is direct: send its calls to the endpoint that OPENED names", h.Handle)
 	}
@@ -56,6 +65,9 @@ func (h *Hit) earlyCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect 
 
 // lateCall refuses a call of a hit that closes or has ended.
 func (h *Hit) lateCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if m.Header.Flags.Has(wire.More) {
+		h.refusedBody(m.Header.Seq)
+	}
 	return refuse(fx, m, wire.IsClosed, "hit %x is %v: open another one", h.Handle, h.State)
 }
 

@@ -150,7 +150,7 @@ func (s *stage) deliver(l *link, m *wire.Message) bool {
 	l.registered = true
 	m.From = l.ref
 	s.trace("%v: peer %d says %v", s.now, l.ref, m.Header)
-	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally || t == wire.Ack || t == wire.Probe || t == wire.Hold {
+	if t := m.Header.Type; t >= wire.Call && t <= wire.Close || t >= wire.Opened && t <= wire.Error || t == wire.Ended || t == wire.Tally || t == wire.Ack || t == wire.Probe || t == wire.Hold || t == wire.Part || t == wire.Credit {
 		if n := s.find(m.Header.Hit); n != nil && !m.Header.Flags.Has(wire.Ref) {
 			n.box = append(n.box, m)
 			return true
@@ -263,7 +263,7 @@ func (s *stage) forward(to wire.Peer, h wire.Header, body [][]byte) error {
 	case l.gone:
 		s.onStray(l)
 		return wire.ErrNoPeer
-	case l.slow && (h.Type == wire.Begin || h.Type == wire.Call):
+	case l.slow && (h.Type == wire.Begin || h.Type == wire.Call || h.Type == wire.Part):
 		return wire.ErrPeerSlow
 	}
 	require.NoError(s.t, h.Check(len(body)), "the broker sends what is not HIT/1: %v", h)

@@ -200,7 +200,7 @@ func (s *stage) rare(e *machine.Effect) {
 }
 
 func (s *stage) undelivered(n *node, e *machine.Effect, err error, fx []machine.Effect) []machine.Effect {
-	if n.hit == nil || e.To != n.hit.Worker || e.Header.Type != wire.Call && e.Header.Type != wire.Begin {
+	if n.hit == nil || e.To != n.hit.Worker || e.Header.Type != wire.Call && e.Header.Type != wire.Begin && e.Header.Type != wire.Part {
 		return fx
 	}
 	u := machine.Undelivered{Msg: e.Msg, Status: wire.WorkerGone, Cause: err}

@@ -1,8 +1,8 @@
 package assigner
 
 import (
+	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -176,8 +176,8 @@ func answers(h *wire.Header) bool {
 	return h.Type == wire.Error && h.Seq != 0
 }
 
-// errLeaseOver ends a body that may not be sent any more.
-var errLeaseOver = errors.New("assigner: the direct way is closed, or its lease is over")
+// errLeaseOver ends a body that may not be sent any more; its call is being cancelled.
+var errLeaseOver = fmt.Errorf("assigner: the direct way is closed, or its lease is over: %w", context.Canceled)
 
 // sendBlock is send of a part, which it takes.
 func (p *passage) sendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
@@ -213,7 +213,13 @@ func (p *passage) take(m *wire.Message) {
 func (p *passage) call(m *wire.Message) {
 	if status, text := p.refusal(m); status != wire.OK {
 		p.refuse(m, status, text)
+		if m.Header.Flags.Has(wire.More) && m.Header.Seq > p.accepted {
+			p.cut = m.Header.Seq // its parts may cross the refusal
+		}
 		return
+	}
+	if p.cut == m.Header.Seq {
+		p.cut = 0
 	}
 	p.accepted, p.final, p.body = m.Header.Seq, m.Header.Flags.Has(wire.Last), 0
 	if m.Header.Flags.Has(wire.More) {

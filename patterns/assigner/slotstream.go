@@ -210,6 +210,9 @@ func (w *output) ReadFrom(r io.Reader) (int64, error) {
 
 // failed remembers why the body is not whole.
 func (w *output) failed(err error) error {
+	if stopped := w.call.run.Err(); err != nil && stopped != nil {
+		err = stopped // which has ended the sending
+	}
 	if err != nil && w.call.broken == nil {
 		w.call.broken = err
 	}

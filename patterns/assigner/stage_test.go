@@ -51,10 +51,14 @@ func until(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-func startBroker(t testing.TB) *assigner.Broker {
+func startBroker(t testing.TB, change ...func(*assigner.BrokerConfig)) *assigner.Broker {
 	t.Helper()
 	free := []string{"tcp://127.0.0.1:0"}
-	b, err := assigner.NewBroker(assigner.BrokerConfig{Clients: free, Workers: free, Logger: quiet(), Poison: true})
+	cfg := assigner.BrokerConfig{Clients: free, Workers: free, Logger: quiet(), Poison: true}
+	for _, f := range change {
+		f(&cfg)
+	}
+	b, err := assigner.NewBroker(cfg)
 	require.NoError(t, err)
 	require.NoError(t, b.Start(limited(t)))
 	t.Cleanup(func() { require.NoError(t, b.Close(context.Background())) })
@@ -74,9 +78,13 @@ func startWorker(t testing.TB, endpoint string, s services, change ...func(*assi
 	return w
 }
 
-func dial(t testing.TB, endpoint string) *assigner.Client {
+func dial(t testing.TB, endpoint string, change ...func(*assigner.ClientConfig)) *assigner.Client {
 	t.Helper()
-	c, err := assigner.Dial(limited(t), assigner.ClientConfig{Broker: endpoint, Logger: quiet()})
+	cfg := assigner.ClientConfig{Broker: endpoint, Logger: quiet()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	c, err := assigner.Dial(limited(t), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close(limited(t)) })
 	return c

@@ -79,13 +79,13 @@ func (b *replyBody) Read(p []byte) (int, error) {
 
 // Close gives up what was not read. The worker is asked to stop.
 func (b *replyBody) Close() error {
+	b.detach()
 	b.abandon(&Error{Status: wire.Cancelled, Outcome: Unknown, Text: "the reply's body was closed before its end", Service: b.hit.service, Hit: b.hit.handle})
 	return nil
 }
 
 func (b *replyBody) abandon(why error) {
 	b.once.Do(func() {
-		b.detach()
 		if b.flow.fail(why) {
 			b.hit.cancel(b.call)
 		}

@@ -66,7 +66,7 @@ func source(_ context.Context, c *assigner.Call) ([]byte, error) {
 }
 
 // streamStage is a broker, a worker of the services above and others, and a client's hit.
-func streamStage(t *testing.T, route assigner.Route, service string, more ...services) (*assigner.Hit, context.Context) {
+func streamStage(t *testing.T, w way, service string, more ...services) (*assigner.Hit, context.Context) {
 	t.Helper()
 	all := services{"sum": {Handler: sum}, "mirror": {Handler: mirror}, "source": {Handler: source}, "echo": {Handler: echo}}
 	for _, s := range more {
@@ -74,26 +74,15 @@ func streamStage(t *testing.T, route assigner.Route, service string, more ...ser
 			all[name] = x
 		}
 	}
-	b := startBroker(t)
-	startWorker(t, b.WorkerEndpoints()[0], all, direct)
-	h, err := dial(t, b.ClientEndpoints()[0]).OpenWith(limited(t), assigner.OpenRequest{Service: service, Route: route})
-	require.NoError(t, err)
-	return h, limited(t)
-}
-
-// onBothRoutes runs a test through the broker and past it.
-func onBothRoutes(t *testing.T, f func(*testing.T, assigner.Route)) {
-	for name, route := range map[string]assigner.Route{"routed": assigner.Routed, "direct": assigner.Direct} {
-		t.Run(name, func(t *testing.T) { f(t, route) })
-	}
+	return w.stage(t, all).open(service), limited(t)
 }
 
 // sizes are those at which something may change: of a part, of the window, and beside them.
 var sizes = []int{0, 1, 384<<10 - 1, 384 << 10, 384<<10 + 1, 768 << 10, 768<<10 + 1, 1 << 20, 5<<20 + 7}
 
 func TestBodiesInParts(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "sum")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "sum")
 		for _, n := range sizes {
 			body := noise(n)
 			for _, size := range []int64{int64(n), -1} {
@@ -110,8 +99,8 @@ func TestBodiesInParts(t *testing.T) {
 }
 
 func TestRepliesInParts(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "source")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "source")
 		for _, n := range sizes {
 			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{strconv.AppendInt(nil, int64(n), 10)}})
 			require.NoError(t, err)
@@ -130,8 +119,8 @@ func TestRepliesInParts(t *testing.T) {
 }
 
 func TestBothWaysAtOnce(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "mirror")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "mirror")
 		body := noise(9<<20 + 3)
 		r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("a"), []byte("b")}, Body: bytes.NewReader(body), Size: int64(len(body))})
 		require.NoError(t, err)
@@ -145,8 +134,8 @@ func TestBothWaysAtOnce(t *testing.T) {
 
 // A service that ends with an error in the middle, in either direction, is never taken for one that came to its end.
 func TestRepliesThatEndEarly(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "source")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "source")
 		for _, after := range []string{"0", "5", "700000"} {
 			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("800000"), []byte(after)}})
 			require.NoError(t, err)
@@ -162,8 +151,8 @@ func TestRepliesThatEndEarly(t *testing.T) {
 }
 
 func TestCallersWhoseBodyFails(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "sum")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "sum")
 		broken := errors.New("the disk is gone")
 		for _, n := range []int{0, 10, 3 << 20} {
 			body := io.MultiReader(bytes.NewReader(noise(n)), iotest.ErrReader(broken))
@@ -182,14 +171,14 @@ func TestCallersWhoseBodyFails(t *testing.T) {
 
 // Who does not read costs nobody anything: a handler that ignores its input, a caller that closes the reply.
 func TestUnreadBodies(t *testing.T) {
-	onBothRoutes(t, func(t *testing.T, route assigner.Route) {
-		h, ctx := streamStage(t, route, "echo")
+	onEveryWay(t, func(t *testing.T, w way) {
+		h, ctx := streamStage(t, w, "echo")
 		for range 20 {
 			got, err := h.CallWith(ctx, assigner.Request{Frames: [][]byte{[]byte("head")}, Body: bytes.NewReader(noise(4 << 20)), Size: 4 << 20})
 			require.NoError(t, err)
 			require.Equal(t, "head", string(got[0]))
 		}
-		h, ctx = streamStage(t, route, "source")
+		h, ctx = streamStage(t, w, "source")
 		for range 20 {
 			r, err := h.Stream(ctx, assigner.Request{Frames: [][]byte{[]byte("9000000")}})
 			require.NoError(t, err)
