@@ -21,18 +21,19 @@ func TestMain(m *testing.M) { rig.Main(m, map[string]rig.Role{"holder": holderRo
 type holder struct {
 	t *testing.T
 	*rig.Process
+	news map[string]string // what became of calls, by body: those that were told of before they were asked for
 }
 
 type holderConfig struct{ Broker string }
 
 func goHolder(t *testing.T, broker string) *holder {
 	t.Helper()
-	return &holder{t, rig.Spawn(t, "holder", holderConfig{broker})}
+	return &holder{t, rig.Spawn(t, "holder", holderConfig{broker}), make(map[string]string)}
 }
 
 func pythonHolder(t *testing.T, broker string) *holder {
 	t.Helper()
-	return &holder{t, rig.Python(t, "testdata/holder.py", broker)}
+	return &holder{t, rig.Python(t, "testdata/holder.py", broker), make(map[string]string)}
 }
 
 // open opens a hit and returns its thread.
@@ -46,16 +47,29 @@ func (h *holder) open(keep time.Duration) int {
 
 func (h *holder) call(body string) { h.t.Helper(); h.Say("call " + body) }
 
-// replied requires that the next news are this call's reply.
+// replied requires that this call has this reply.
 func (h *holder) replied(body, reply string) {
 	h.t.Helper()
-	require.Equal(h.t, "replied "+body+" "+reply, h.Await(""))
+	require.Equal(h.t, "replied "+reply, h.of(body))
 }
 
-// failed requires that the next news are this call's failure.
+// failed requires that this call has failed so.
 func (h *holder) failed(body, status string, o assigner.Outcome) {
 	h.t.Helper()
-	require.Equal(h.t, fmt.Sprintf("failed %s %s %d", body, status, o), h.Await(""))
+	require.Equal(h.t, fmt.Sprintf("failed %s %d", status, o), h.of(body))
+}
+
+// of waits for what became of a call. The threads of a process tell that in any order.
+func (h *holder) of(body string) string {
+	h.t.Helper()
+	for h.news[body] == "" {
+		line := strings.SplitN(h.Await(""), " ", 3)
+		require.Len(h.t, line, 3)
+		require.Empty(h.t, h.news[line[1]], "call %s has ended twice", line[1])
+		h.news[line[1]] = line[0] + " " + line[2]
+	}
+	defer delete(h.news, body)
+	return h.news[body]
 }
 
 func (h *holder) ticket() string {
