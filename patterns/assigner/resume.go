@@ -62,12 +62,24 @@ func (c *Client) Resume(ctx context.Context, text string) (*Hit, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.broker(t).resume(ctx, t)
+}
+
+// broker returns the one that the ticket is of: it may be known by another address here.
+func (c *Client) broker(t *ticket) *uplink {
+	at := c.up
 	for _, u := range c.ups {
+		u.mu.Lock()
+		same := u.incarnation == t.Incarnation
+		u.mu.Unlock()
+		if same {
+			return u
+		}
 		if u.cfg.Broker == t.Broker {
-			return u.resume(ctx, t)
+			at = u
 		}
 	}
-	return c.up.resume(ctx, t)
+	return at
 }
 
 func (u *uplink) resume(ctx context.Context, t *ticket) (*Hit, error) {

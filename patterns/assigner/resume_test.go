@@ -281,6 +281,18 @@ func TestATicketTakesTheHitUpElsewhere(t *testing.T) {
 	requireFailed(t, err, assigner.ErrClosed, assigner.Unknown)
 }
 
+func TestATicketIsOfABrokerNotOfAnAddress(t *testing.T) {
+	s := newResumeStage(t)
+	h := s.open(dial(t, s.line.endpoint), time.Minute)
+	ticket, err := h.Ticket()
+	require.NoError(t, err)
+	c := dialAll(t, nil, harbour(t, "elsewhere", 1), s.broker.ClientEndpoints()[0])
+	registered(t, c, 2)
+	again, err := c.Resume(limited(t), ticket)
+	require.NoError(t, err)
+	require.Equal(t, h.Handle(), again.Handle())
+}
+
 func TestTwoClientsWithOneTicket(t *testing.T) {
 	s := newResumeStage(t)
 	h := s.open(dial(t, s.line.endpoint), time.Minute)

@@ -55,7 +55,7 @@ func TestWorkerKilled(t *testing.T) {
 // TestOneShotsThatAreLost: with their worker, and with their broker. It is unknown whether they have run.
 func TestOneShotsThatAreLost(t *testing.T) {
 	site, ctx := rig.NewSite(t, rig.TCP), rig.Context(t)
-	broker := site.BrokerProcess()
+	broker := site.BrokerAlone()
 	c := site.Client()
 	do := func() <-chan error {
 		ended := make(chan error, 1)

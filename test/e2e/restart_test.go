@@ -54,7 +54,7 @@ func TestBrokerKilled(t *testing.T) {
 			w := site.Worker(rig.Services{"hold": held.service(), "echo": echo}, rig.Slots(2))
 			c := site.Client()
 			for range 3 {
-				p := site.BrokerProcess()
+				p := site.BrokerAlone()
 				h := open(t, ctx, c, "hold")
 				running := callLater(ctx, h, "deaf")
 				held.awaitInside(t, "deaf")
@@ -69,7 +69,7 @@ func TestBrokerKilled(t *testing.T) {
 				rig.Until(t, "the worker's slots are free", func() bool { return w.Busy() == 0 })
 				held.reset("deaf")
 			}
-			site.BrokerProcess()
+			site.BrokerAlone()
 			requireReply(t, ctx, open(t, ctx, c, "echo"), "alive", "alive")
 		})
 	}

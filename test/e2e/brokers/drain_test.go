@@ -68,7 +68,7 @@ func TestOneOfSeveralBrokersDrains(t *testing.T) {
 // it is written.
 func TestSameBrokerTwiceInPython(t *testing.T) {
 	site, other := rig.NewSite(t, rig.TCP), rig.NewSite(t, rig.TCP)
-	site.BrokerProcess(func(c *assigner.BrokerConfig) {
+	site.BrokerAlone(func(c *assigner.BrokerConfig) {
 		c.Clients, c.Workers = append(c.Clients, other.Clients), append(c.Workers, other.Workers)
 	})
 	p := rig.Python(t, "testdata/twice.py", site.Clients, other.Clients, site.Workers, other.Workers)

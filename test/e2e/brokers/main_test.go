@@ -40,7 +40,7 @@ func (h *harbour) open(t *testing.T, slots int) *harbour {
 
 func (h *harbour) start(t *testing.T) *harbour {
 	t.Helper()
-	h.broker = h.BrokerProcess(func(c *assigner.BrokerConfig) { c.Name = h.name })
+	h.broker = h.BrokerAlone(func(c *assigner.BrokerConfig) { c.Name = h.name })
 	return h
 }
 

@@ -31,8 +31,8 @@ func BrokerRole(ctx context.Context, stage *Stage) error {
 	return b.Close(context.Background())
 }
 
-// BrokerProcess starts the site's broker in a process of its own, by the role "broker", which is BrokerRole.
-func (s *Site) BrokerProcess(change ...func(*assigner.BrokerConfig)) *Process {
+// BrokerAlone starts the site's broker in a process of its own, by the role "broker", which is BrokerRole.
+func (s *Site) BrokerAlone(change ...func(*assigner.BrokerConfig)) *Process {
 	s.t.Helper()
 	cfg := s.BrokerConfig()
 	cfg.Logger = nil
