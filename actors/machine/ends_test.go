@@ -83,10 +83,15 @@ func TestEndCrossesEnded(t *testing.T) {
 }
 
 func TestAWorkerCannotPoseAsTheBroker(t *testing.T) {
-	quote(t, "an ERROR of a worker with one of its own statuses on as `service-error`, outcome unknown: a worker cannot pose as the broker.")
+	quote(t, "an ERROR of a worker with any other status on as `service-error`, outcome unknown, and the end of a session as `service-error`: a worker cannot pose as the broker.")
 	for said, want := range map[wire.Header]wire.Header{
 		{Status: wire.QueueFull, Arg: uint32(wire.NeverStarted)}: {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
 		{Status: wire.BadSeq, Arg: uint32(wire.NeverStarted)}:    {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.BrokerGone}:                                {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.Killed, Arg: uint32(wire.NeverStarted)}:    {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.Internal, Arg: uint32(wire.Unknown)}:       {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.OK}:                                        {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
+		{Status: wire.ServiceError, Arg: 77}:                     {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
 		{Status: wire.WorkerGone}:                                {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
 		{Status: wire.TooLarge, Arg: uint32(wire.NeverStarted)}:  {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
 		{Status: 999, Arg: uint32(wire.NeverStarted)}:            {Status: wire.ServiceError, Arg: uint32(wire.Unknown)},
@@ -101,6 +106,18 @@ func TestAWorkerCannotPoseAsTheBroker(t *testing.T) {
 		m := h.c.expect(wire.Error)
 		require.Equal(t, want, wire.Header{Status: m.Header.Status, Arg: m.Header.Arg}, "%v", said)
 		require.Equal(t, "so it says", string(m.Frame(0)))
+	}
+}
+
+// Nor can it by the end of a session.
+func TestASessionCannotEndInTheBrokersWords(t *testing.T) {
+	for said, want := range map[wire.Status]wire.Status{
+		wire.Killed: wire.ServiceError, wire.Internal: wire.ServiceError, wire.BrokerGone: wire.ServiceError, wire.Fenced: wire.ServiceError, 999: wire.ServiceError,
+		wire.Panicked: wire.Panicked, wire.OK: wire.OK,
+	} {
+		_, h := running(t)
+		h.worker(wire.Header{Type: wire.Ended, Status: said, Arg: 1})
+		require.Equal(t, want, h.c.expect(wire.Closed).Header.Status, "%v", said)
 	}
 }
 

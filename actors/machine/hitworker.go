@@ -77,19 +77,33 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 	return fx
 }
 
-// brokers are the statuses of refusals by which a client takes a seq back: only the broker may say so.
-var brokers = [wire.Statuses]bool{
-	wire.BadFrame: true, wire.BadVersion: true, wire.BadType: true, wire.BadFlag: true, wire.BadSeq: true, wire.QueueFull: true, wire.PeerSlow: true,
-	wire.WorkerGone: true, wire.StaleEpoch: true,
+// workers are the statuses that a worker may say of a call or a session. All others are the broker's: by some of them a client takes a seq back.
+var workers = [wire.Statuses]bool{
+	wire.ServiceError: true, wire.Panicked: true, wire.Expired: true, wire.Cancelled: true, wire.BadBody: true, wire.TooLarge: true, wire.LostReply: true,
+	wire.BadPart: true, wire.OverCredit: true, wire.SlotTaken: true, wire.LeaseOver: true, wire.UnknownHit: true, wire.UnknownService: true, wire.Draining: true,
+}
+
+// ownWord returns a worker's status, or service-error in place of one that is not its own to say.
+func ownWord(s wire.Status) wire.Status {
+	if int(s) < len(workers) && workers[s] {
+		return s
+	}
+	return wire.ServiceError
 }
 
 // saidBy returns what a worker's answer says, in words that are its own to say.
 func saidBy(m *wire.Message) (wire.Status, uint32) {
 	s, arg := m.Header.Status, m.Header.Arg
-	if m.Header.Type != wire.Error || int(s) < len(brokers) && !brokers[s] && (s != wire.TooLarge || arg != uint32(wire.NeverStarted)) {
+	switch {
+	case m.Header.Type != wire.Error:
 		return s, arg
+	case ownWord(s) != s, s == wire.TooLarge && arg == uint32(wire.NeverStarted):
+		return wire.ServiceError, uint32(wire.Unknown)
 	}
-	return wire.ServiceError, uint32(wire.Unknown)
+	if arg > uint32(wire.ReplyLost) {
+		arg = uint32(wire.Unknown)
+	}
+	return s, arg
 }
 
 // lastAnswer follows the answer to the hit's last call, or one that says that the hit has ended.
@@ -131,6 +145,7 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	case m.Header.Seq != 0:
 		return h.answer(now, m, fx)
 	case m.Header.Flags.Has(wire.Last), h.State == Closing && s == wire.UnknownHit: // there is no session, or none any more
+		s = ownWord(s)
 		return h.over(s, h.tellClosed(s, h.mayHaveBegun(), m.Frame(0), m.Frame(1), fx))
 	}
 	return append(fx, Effect{Kind: Count, Status: s})
@@ -149,17 +164,17 @@ func (h *Hit) working(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 
 // endedOpening: the session could not be opened.
 func (h *Hit) endedOpening(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
-	s := m.Header.Status
-	if s == wire.OK {
-		s = wire.ServiceError
-	}
+	s := ownWord(m.Header.Status)
 	return h.over(s, h.failOpen(s, h.begun(m), m.Frame(0), m.Frame(1), fx))
 }
 
 // ended: the session is over, by our END or by itself.
 func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	s := m.Header.Status
-	if h.State >= Aborting && s == wire.OK {
+	switch {
+	case s != wire.OK:
+		s = ownWord(s)
+	case h.State >= Aborting:
 		s = h.reason
 	}
 	return h.over(s, h.tellClosed(s, h.begun(m), m.Frame(0), nil, fx))

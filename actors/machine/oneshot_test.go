@@ -203,9 +203,9 @@ func TestAWorkerThatSaysLastUnasked(t *testing.T) {
 	s := newTheatre(t, config())
 	h := s.opened(s.client(), s.worker("w", 1), 5, 0)
 	h.call(1, 0)
-	h.worker(wire.Header{Type: wire.Error, Flags: wire.Last, Status: wire.Internal}, "the session is lost: open another")
+	h.worker(wire.Header{Type: wire.Error, Flags: wire.Last, Status: wire.LeaseOver}, "the session is lost: open another")
 	m := h.c.expect(wire.Closed)
-	require.Equal(t, wire.Internal, m.Header.Status)
+	require.Equal(t, wire.LeaseOver, m.Header.Status)
 	require.Equal(t, uint32(1), m.Header.Arg)
 	require.Zero(t, s.used())
 }

@@ -610,7 +610,7 @@ class TestPartsAtClient(ClientCase):
             pass
         self.assertEqual(head.arg, 2 * t.STREAM_WINDOW // KIB)
         self.part(3, 2, b"1")
-        self.assertFails(call, t.TooLarge, Outcome.reply_lost, "Hit.stream")
+        self.assertFails(call, t.TooLarge, Outcome.unknown, "Hit.stream")
         self.assertEqual(self.link.take(t.CANCEL)[0].seq, 3)
 
 

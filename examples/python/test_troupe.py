@@ -833,7 +833,25 @@ class TestClient(ClientCase):
         self.assertFails(future, t.UnknownService, Outcome.never_started)
         future = self.client.do_async("upper")
         self.error(0, "internal", Outcome.unknown, hit=self.link.take(t.OPEN)[0].hit, flags=t.REF | t.LAST)
-        self.assertEqual(self.assertFails(future, t.TroupeError, Outcome.unknown).name, "internal")
+        self.assertEqual(self.assertFails(future, t.Internal, Outcome.unknown).name, "internal")
+
+    def test_every_status_has_a_class(self):
+        for name in t.STATUS[1:]:
+            error = t.TroupeError.of(name, "text")
+            self.assertIsNot(type(error), t.TroupeError, name)
+            self.assertEqual(error.name, name)
+        self.assertIsInstance(t.TroupeError.of("not-registered", ""), t.BrokerGone)
+        self.assertIsInstance(t.TroupeError.of("unknown-hit", ""), t.Closed)
+        for name in ("bad-seq", "not-owner", "status-99"):
+            self.assertIs(type(t.TroupeError.of(name, "")), t.ProtocolError)
+
+    def test_a_call_that_its_worker_did_not_start_keeps_its_number(self):
+        hit = self.open()
+        for seq, (kind, name) in enumerate([(t.BadBody, "bad-body"), (t.Expired, "expired"), (t.Cancelled, "cancelled")], 1):
+            future = hit.call_async(b"")
+            self.assertEqual(self.link.take(t.CALL)[0].seq, seq)
+            self.error(seq, name, Outcome.never_started)
+            self.assertFails(future, kind, Outcome.never_started)
 
     def test_a_refused_call_gives_its_number_back(self):
         hit = self.open()

@@ -111,7 +111,7 @@ class TroupeError(Exception):
     @staticmethod
     def of(name: str, text: str, outcome: Outcome = Outcome.never_started, why: Any = None) -> TroupeError:
         """The error of a status, by the status's name."""
-        error = TroupeError.kinds.get(name, TroupeError)(text, outcome, why)
+        error = TroupeError.kinds.get(name, ProtocolError)(text, outcome, why)
         error.name = name
         return error
 
@@ -144,7 +144,11 @@ class BadPart(TroupeError, name="bad-part"): """A body in parts did not come as 
 class OverCredit(TroupeError, name="over-credit"): """More was sent than the receiver had allowed."""
 class BadBody(TroupeError, name="bad-body"): """The service could not read the body, and did not run; a service may raise it before it has done anything."""
 class Stuck(TroupeError, name="stuck"): """The call gave no sign for longer than its lease; `why` tells how long that was."""
-class SlotTaken(TroupeError, name="slot-taken"): """The slot went to a hit of another broker meanwhile: try again."""
+class SlotTaken(TroupeError, name="slot-taken"): """The slot went to another hit meanwhile: try again."""
+class Internal(TroupeError, name="internal"): """The broker's actor of the hit crashed."""
+class NotRegistered(BrokerGone, name="not-registered"): """The broker does not know this connection: it was restarted."""
+class UnknownHit(Closed, name="unknown-hit"): """The hit is over, or never was."""
+class ProtocolError(TroupeError, name="bad-frame"): """Something was said that HIT/1 does not allow: the statuses without a class of their own."""
 
 
 class Head(NamedTuple):
@@ -1485,6 +1489,8 @@ class _Door:
 
 GRACE = 0.25  # seconds after a deadline in which broker and worker may still say what became of the call
 ACK_ANSWERS, ACK_BYTES = 32, 1 << 16  # a hit that can be resumed acknowledges after so many answers, or so much
+REFUSALS = ("bad-frame", "bad-version", "bad-type", "bad-flag", "too-large", "bad-seq", "queue-full", "peer-slow", "worker-gone",
+            "stale-epoch")  # by which a broker refuses a call before it has reached the worker: its seq is free again
 ELSEWHERE = ("queue-full", "draining", "unknown-service", "slot-taken", "peer-slow")  # refusals after which another broker is asked
 
 
@@ -1988,7 +1994,7 @@ class Client(_Side):
         if not wait.reply._whole:
             wait.reply._ask()
         if wait.reply._read > wait.hit._way.max_body:
-            raise TooLarge(f"the reply has more than {wait.hit._way.max_body} bytes: take it by Hit.stream", Outcome.reply_lost)
+            raise TooLarge(f"the reply has more than {wait.hit._way.max_body} bytes: take it by Hit.stream", Outcome.unknown)
 
     def _received(self, link: _Link, head: Head, size: int) -> None:
         """A call is answered: calls that waited go on, and a hit that can be resumed acknowledges now and then."""
@@ -2014,7 +2020,7 @@ class Client(_Side):
         if not hit and error.outcome == Outcome.never_started and (
                 error.name == "slot-taken" or error.name in ELSEWHERE and len(self._brokers) > 1):
             return self._elsewhere(wait, error)
-        if hit and error.outcome == Outcome.never_started and error.name not in ("cancelled", "expired"):
+        if hit and error.outcome == Outcome.never_started and error.name in REFUSALS:
             if wait.number < hit._next:  # the broker refused it before it reached the worker: the seq is free again
                 hit._next, hit._refusal = wait.number, error
             else:  # it could not follow a refused one

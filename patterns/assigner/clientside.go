@@ -250,12 +250,20 @@ func (u *uplink) drop(handle uint64) {
 // toAnswer turns a REPLY, REPORT or ERROR into an answer that owns its bytes.
 func toAnswer(m *wire.Message) answer {
 	if m.Header.Type == wire.Error {
-		return answer{err: &Error{Status: m.Header.Status, Outcome: Outcome(m.Header.Arg), Text: string(m.Frame(0)), Why: clone(m.Frame(1))}}
+		return answer{err: &Error{Status: m.Header.Status, Outcome: outcomeOf(m.Header.Arg), Text: string(m.Frame(0)), Why: clone(m.Frame(1))}}
 	}
 	if len(m.Body) == 1 {
 		return answer{frames: [][]byte{append(make([]byte, 0, len(m.Body[0])), m.Body[0]...)}}
 	}
 	return answer{frames: m.Copy().Body}
+}
+
+// outcomeOf reads an outcome; what this library does not know may mean anything.
+func outcomeOf(arg uint32) Outcome {
+	if o := Outcome(arg); o <= ReplyLost {
+		return o
+	}
+	return Unknown
 }
 
 // refusal reports an ERROR of the broker that refused a call before it reached the worker: its seq is free again. Workers

@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-mq/troupe/supervision/why"
 )
 
-// What callers branch on: errors.Is(err, assigner.ErrWorkerGone). The typed error is *Error.
+// What callers branch on: errors.Is(err, assigner.ErrWorkerGone). The typed error is *Error. docs/failures.md says of each when it comes, and what to do.
 var (
 	ErrUnknownService = errors.New("unknown service")
 	ErrQueueFull      = errors.New("queue full")
@@ -31,6 +31,10 @@ var (
 	ErrBadBody        = errors.New("the body cannot be read")
 	ErrStuck          = errors.New("the call has given no sign for longer than its lease")
 	ErrLeaseOver      = errors.New("the worker has not heard from its broker for too long")
+	ErrBadToken       = errors.New("the token opens no direct hit")
+	ErrBadPart        = errors.New("a body in parts is not whole")
+	ErrOverCredit     = errors.New("more was sent than the receiver has allowed")
+	ErrSlotTaken      = errors.New("the slot went to another hit")
 )
 
 var sentinels = map[wire.Status]error{
@@ -39,6 +43,7 @@ var sentinels = map[wire.Status]error{
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
 	wire.LeaseOver: ErrLeaseOver, wire.IsStuck: ErrStuck, wire.BadBody: ErrBadBody,
+	wire.BadToken: ErrBadToken, wire.BadPart: ErrBadPart, wire.OverCredit: ErrOverCredit, wire.SlotTaken: ErrSlotTaken,
 	wire.BadKey: ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 

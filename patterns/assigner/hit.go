@@ -183,7 +183,7 @@ func (h *Hit) cancel(p *pending) {
 }
 
 // Close ends the hit: waiting calls are served, then the session is closed on its thread. It returns when that is done, or ctx ends; closing an ended hit
-// returns why it ended if that was not by Close.
+// returns why it ended if that was not by Close. The error is an *Error.
 func (h *Hit) Close(ctx context.Context) error {
 	h.mu.Lock()
 	if h.ended != nil && h.closing == nil {
@@ -208,7 +208,9 @@ func (h *Hit) Close(ctx context.Context) error {
 		p.got <- a // for others who close
 		return a.err
 	case <-ctx.Done():
-		return fmt.Errorf("assigner: the worker has not closed the session yet, it will when it comes back: %w", context.Cause(ctx))
+		e := ctxError(ctx)
+		e.Text = "the worker has not closed the session yet, it will when it comes back"
+		return h.up.name(e, h.service, h.handle)
 	}
 }
 

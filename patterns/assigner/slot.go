@@ -125,10 +125,11 @@ func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining b
 	case draining:
 		status, text = wire.Draining, "the worker is about to stop"
 	case full:
-		status, text = wire.QueueFull, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.MaxSlots)
+		status, text = wire.SlotTaken, fmt.Sprintf("all %d slots of the worker are busy", e.worker.cfg.MaxSlots)
 		if len(e.worker.brokers) > 1 {
-			status, text = wire.SlotTaken, text+", some of them with hits of other brokers: open again"
+			text += ", some of them with hits of other brokers"
 		}
+		text += ": open again"
 	}
 	h := wire.Header{Type: wire.Ended, Status: status, Hit: m.Header.Hit, Epoch: m.Header.Epoch}
 	if m.Header.Flags.Has(wire.Last) {

@@ -43,8 +43,8 @@ func (h *Hit) collect(ctx context.Context, p *pending, a answer) ([][]byte, erro
 		return nil, err
 	case int64(len(whole)) > limit:
 		return nil, &Error{
-			Status: wire.TooLarge, Outcome: ReplyLost, Service: h.service, Hit: h.handle,
-			Text: fmt.Sprintf("the reply comes in parts and is larger than %d bytes: use Stream, and read it as it comes", limit),
+			Status: wire.TooLarge, Outcome: Unknown, Service: h.service, Hit: h.handle,
+			Text: fmt.Sprintf("the reply comes in parts and is larger than %d bytes: the call was cancelled in the middle of it: use Stream, and read it as it comes", limit),
 		}
 	}
 	if len(a.frames) == 1 && len(a.frames[0]) == 0 {

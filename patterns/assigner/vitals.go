@@ -3,7 +3,6 @@ package assigner
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
@@ -27,7 +26,7 @@ type Vitals struct {
 func parseVitals(b []byte) (Vitals, error) {
 	var v wire.VitalsInfo
 	if err := json.Unmarshal(b, &v); err != nil {
-		return Vitals{}, &Error{Status: wire.BadFrame, Text: "the broker's VITALS cannot be read: " + err.Error()}
+		return Vitals{}, &Error{Status: wire.BadFrame, Outcome: Unknown, Text: "the broker's VITALS cannot be read: " + err.Error()}
 	}
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	return Vitals{v.Peer, v.Alive, v.By, ms(v.WithinMS), v.State, v.Running, ms(v.RunningMS), ms(v.ProgressMS), v.Queued}, nil
@@ -135,6 +134,8 @@ func (c *Call) IsAlive(ctx context.Context) (Vitals, error) {
 		return parseVitals(a.frames[0])
 	case <-ctx.Done():
 		e.probes.take(ref)
-		return Vitals{}, fmt.Errorf("assigner: the broker has not answered yet: %w", context.Cause(ctx))
+		err := ctxError(ctx)
+		err.Service, err.Hit, err.Text = c.Service, c.Hit, "the broker has not answered yet"
+		return Vitals{}, err
 	}
 }
