@@ -959,7 +959,7 @@ class TestOneBroker(ClientCase):
 TOKEN = bytes(range(16, 32))
 
 
-class TestDirectClient(ClientCase):
+class DirectClientCase(ClientCase):
     def open(self, **options):
         """A direct hit: the broker of this test, and its worker, which is another ROUTER."""
         self.worker = self.broker(incarnation="worker")
@@ -975,6 +975,8 @@ class TestDirectClient(ClientCase):
     def welcome(self):
         self.worker.say(t.WELCOME, json.dumps(self.worker.welcome).encode(), flags=t.DIRECT, hit=0xABC, epoch=7)
 
+
+class TestDirectClient(DirectClientCase):
     def test_calls_take_the_direct_way(self):
         opening = self.open()
         self.welcome()
@@ -1061,12 +1063,13 @@ class Guest:
         self.context.term()
 
 
-class TestDirectWorker(WorkerCase):
+class DoorCase(WorkerCase):
     services = {"echo": lazily(lambda call: call.bodies), "streams": Streams, "sums": Sums, "gate": test_troupe.Gate}
+    lease_ms = 60_000
 
     def setUp(self):
         self.link = self.broker()
-        self.link.welcome["lease_ms"] = 60_000
+        self.link.welcome["lease_ms"] = self.lease_ms
         self.worker, self.ready = self.start(self.link, direct_bind="tcp://127.0.0.1:0")
 
     def begin_direct(self, hit=1, service=b"echo", lease=True):
@@ -1094,6 +1097,8 @@ class TestDirectWorker(WorkerCase):
         self.assertEqual((head.flags, head.hit, head.epoch), (t.DIRECT, hit, 5))
         return guest
 
+
+class TestDirectWorker(DoorCase):
     def test_calls_and_their_account(self):
         self.begin_direct()
         guest = self.enter()

@@ -1413,7 +1413,9 @@ class _Door:
     def expect(self, hit: _Served, token: bytes) -> None:
         hit.way, hit.door = None, _Entrance(self, hit, token)
         self.expected[hit.handle] = hit.door
-        hit.link.renew_at = 0.0 if hit.link.lease_until < time.monotonic() else hit.link.renew_at
+        link, others = hit.link, any(other.door for other in hit.link.hits.values() if other is not hit)
+        if not others and link.lease_until - time.monotonic() < link.info.get("lease_ms", 0) / 3000:  # the end of a lease of earlier hits is none of this one
+            link.lease_until = link.renew_at = 0.0
 
     def exchange(self, lost: bool) -> None:
         for _ in range(100):

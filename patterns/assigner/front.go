@@ -121,8 +121,10 @@ func (f *front) expect(s *slot, token []byte) {
 	p.invite()
 	s.direct = p
 	f.hits[s.handle] = p
-	s.from.tenure.hits++
-	f.act(s.from, s.from.tenure.lease.Begin(f.now()))
+	t := &s.from.tenure
+	t.hits++
+	f.act(s.from, t.lease.Begin(f.now()))
+	t.until.Store(int64(t.lease.Until()))
 	f.arm()
 }
 

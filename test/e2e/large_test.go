@@ -47,10 +47,22 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mirrored sends a body through a service that sends it back as it comes, with the command as client, which is a process of its own. It returns the client's peak.
-func mirrored(t *testing.T, s *harness.System, service string, size int64, flags ...string) int64 {
+// clients are the programs that send their input to a service and print what comes back, by their language.
+func clients(t *testing.T, broker, service, route string) map[string]*exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), harness.Binary(t), append([]string{"call", service, "--broker", s.Clients, "--body", "-", "--output", "-", "--timeout", "1h"}, flags...)...)
+	call := []string{"call", service, "--broker", broker, "--body", "-", "--output", "-", "--timeout", "1h"}
+	if route == "direct" {
+		call = append(call, "--direct")
+	}
+	return map[string]*exec.Cmd{
+		"go":     exec.CommandContext(t.Context(), harness.Binary(t), call...),
+		"python": exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/pipe.py", broker, service, route),
+	}
+}
+
+// mirrored sends a body through a service that sends it back as it comes, with this client, which is a process of its own. It returns the client's peak.
+func mirrored(t *testing.T, cmd *exec.Cmd, size int64) int64 {
+	t.Helper()
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()
@@ -75,8 +87,8 @@ func mirrored(t *testing.T, s *harness.System, service string, size int64, flags
 	return <-highest
 }
 
-// A body that is larger than all windows together crosses in both directions at once, on both routes, to a worker in Go and one in Python, and no process on its
-// way grows by more than the windows. LARGE=1 makes it 2 GiB (`make large`).
+// A body that is larger than all windows together crosses in both directions at once, on both routes, from clients to workers in Go and in Python, and no process on
+// its way grows by more than the windows. LARGE=1 makes it 2 GiB (`make large`).
 func TestABodyLargerThanAllWindows(t *testing.T) {
 	size := int64(192 << 20)
 	switch {
@@ -88,25 +100,22 @@ func TestABodyLargerThanAllWindows(t *testing.T) {
 	s := harness.New(t, harness.Config{})
 	b := s.BrokerProcess("b")
 	w := s.WorkerProcess("w", "--service", "echo", "--broker", s.Workers, "--direct-bind", "tcp://127.0.0.1:0")
-	p := s.Process("python", exec.Command("/usr/bin/python3", "testdata/mirror.py", s.Workers))
+	p := s.Process("python", exec.Command("/usr/bin/python3", "testdata/mirror.py", s.Workers, "tcp://127.0.0.1:0"))
 	p.Await("registered")
-	for _, c := range []struct {
-		name, service string
-		worker        *harness.Process
-		flags         []string
-	}{
-		{"go routed", "echo", w, nil},
-		{"go direct", "echo", w, []string{"--direct"}},
-		{"python routed", "mirror", p, nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			small := mirrored(t, s, c.service, 1<<20, c.flags...)
-			broker, worker := peak(t, b.PID()), peak(t, c.worker.PID())
-			large := mirrored(t, s, c.service, size, c.flags...)
-			for who, grown := range map[string]int64{"client": large - small, "broker": peak(t, b.PID()) - broker, "worker": peak(t, c.worker.PID()) - worker} {
-				t.Logf("%s has grown by %.1f MiB for %d MiB", who, float64(grown)/(1<<20), size>>20)
-				require.LessOrEqual(t, grown, int64(growth), "%s", who)
+	workers := map[string]*harness.Process{"echo": w, "mirror": p}
+	for _, client := range []string{"go", "python"} {
+		for service, worker := range workers {
+			for _, route := range []string{"routed", "direct"} {
+				t.Run(client+" to "+service+" "+route, func(t *testing.T) {
+					small := mirrored(t, clients(t, s.Clients, service, route)[client], 1<<20)
+					before, there := peak(t, b.PID()), peak(t, worker.PID())
+					large := mirrored(t, clients(t, s.Clients, service, route)[client], size)
+					for who, grown := range map[string]int64{"client": large - small, "broker": peak(t, b.PID()) - before, "worker": peak(t, worker.PID()) - there} {
+						t.Logf("%s has grown by %.1f MiB for %d MiB", who, float64(grown)/(1<<20), size>>20)
+						require.LessOrEqual(t, grown, int64(growth), "%s", who)
+					}
+				})
 			}
-		})
+		}
 	}
 }

@@ -30,10 +30,14 @@ const (
 	Expired                        // end all direct hits
 )
 
-// Begin takes the first direct hit, or another one: from now on the lease is renewed.
+// Begin takes the first direct hit, or another one: from now on the lease is renewed. What little may be left of a lease of earlier hits is given up,
+// so that its end is not taken for that of this hit, which waits for the next LEASE.
 func (l *Lease) Begin(now time.Duration) []LeaseAction {
 	if l.next > 0 || l.Length <= 0 {
 		return nil
+	}
+	if l.until-now < l.Length/3 {
+		l.until = 0
 	}
 	return l.ask(now)
 }

@@ -75,6 +75,24 @@ func TestAWorkerWithoutDirectHitsAsksForNothing(t *testing.T) {
 	require.Empty(t, none.Begin(second), "a broker that grants nothing is not asked")
 }
 
+// A hit that begins long after the last one has ended, or shortly before its lease does, is not ended with that.
+func TestTheLeaseOfEarlierHitsDoesNotEndALaterOne(t *testing.T) {
+	for _, at := range []time.Duration{12500 * time.Millisecond, 13 * second, 60 * second} {
+		l := granted(t)
+		l.Rest()
+		require.Equal(t, []machine.LeaseAction{machine.Renew}, l.Begin(at))
+		require.False(t, l.Holds(at), "nothing is served before LEASE comes")
+		require.Empty(t, l.Tick(at+second/2))
+		require.True(t, l.Granted(at+second/2, l.Nonce()))
+		require.Equal(t, at+3*second, l.Until())
+	}
+	l := granted(t)
+	l.Rest()
+	l.Begin(11 * second)
+	require.True(t, l.Holds(11*second), "enough is left of it")
+	require.Equal(t, []machine.LeaseAction{machine.Expired, machine.Renew}, l.Tick(13*second))
+}
+
 func TestALeaseOfALostConnection(t *testing.T) {
 	l := granted(t)
 	nonce := l.Nonce()

@@ -1,4 +1,4 @@
-"""Sends back what it gets, as it comes: mirror.py BROKER"""
+"""Sends back what it gets, as it comes: mirror.py BROKER DIRECT-BIND"""
 import pathlib
 import sys
 
@@ -12,7 +12,7 @@ def mirror(call):
     yield from call.input
 
 
-worker = troupe.Worker(sys.argv[1], name="python")
+worker = troupe.Worker(sys.argv[1], name="python", direct_bind=sys.argv[2])
 worker.welcomed.wait()
 print("registered", flush=True)
 sys.stdin.read()
