@@ -45,6 +45,7 @@ type Ports struct {
 	Directory Directory
 	Peers     Peers
 	Now       func() time.Duration // the loop's clock, as of this turn
+	Elapsed   func() time.Duration // the same, read afresh, on any goroutine; nil: Now
 	NewTimer  func(pid *actor.PID, msg any) Timer
 	Logger    *slog.Logger
 }

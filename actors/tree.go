@@ -34,15 +34,18 @@ const (
 //	+-- broker     the one that gives hits to workers
 func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dispatcher, stop time.Duration) supervision.Spec {
 	clock := func() int64 { return int64(h.ports.Now()) }
-	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock}))}
+	fresh := clock
+	if h.ports.Elapsed != nil {
+		fresh = func() int64 { return int64(h.ports.Elapsed()) }
+	}
+	box := host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, Now: fresh}
+	plain := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(box))}
 	// The loop hands out one batch and runs everybody before the next, so a hit's mailbox is bounded by the batch. A limit of its own could only
 	// lose an ENDED, and with it a slot.
-	hits := []actor.PropsOption{
-		actor.WithDispatcher(dispatcher),
-		actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded, Clock: clock, OnReject: h.rejected})),
-	}
+	box.OnReject = h.rejected
+	hits := []actor.PropsOption{actor.WithDispatcher(dispatcher), actor.WithMailbox(host.Mailbox(box))}
 	none := supervision.Intensity{Restarts: 0, Window: time.Second}
-	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Intensity: none, Children: []supervision.ChildSpec{
+	return supervision.Spec{Name: name, Options: plain, ChildOptions: plain, Shutdown: stop, Logger: h.ports.Logger, Intensity: none, Stamps: host.Stamps, Children: []supervision.ChildSpec{
 		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
 		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),
 		{ID: BrokerChild, Start: func() actor.Actor {

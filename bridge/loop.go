@@ -91,6 +91,9 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 // may lie behind while the loop sleeps.
 func (l *Loop) Now() time.Duration { return time.Duration(l.clock.Load()) }
 
+// Elapsed returns the time since the loop was made. It is safe for use from any goroutine.
+func (l *Loop) Elapsed() time.Duration { return time.Since(l.start) }
+
 // Do runs fn on the loop, soon: before the loop ends if it reports true, never if it reports false, since the loop has ended. It is safe for use
 // from any goroutine.
 func (l *Loop) Do(fn func()) bool {

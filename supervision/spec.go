@@ -118,6 +118,10 @@ type Spec struct {
 	// the parent's logger, and for a root the actor system's.
 	Logger *slog.Logger
 
+	// Stamps lets Tree.List tell what the children are doing, and is what a
+	// ChildSpec's Limit needs. Nil means the parent's; a root has none then.
+	Stamps Stamps
+
 	// Clock and Random replace real time and real chance in tests. Random
 	// returns a uniform choice from [0, 1).
 	Clock  Clock
@@ -182,6 +186,9 @@ func (s *Spec) inherit(parent *Spec) {
 	}
 	if s.Clock.Now == nil {
 		s.Clock = parent.Clock
+	}
+	if s.Stamps == nil {
+		s.Stamps = parent.Stamps
 	}
 	if s.Random == nil {
 		s.Random = parent.Random

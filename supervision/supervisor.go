@@ -3,6 +3,7 @@ package supervision
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,8 +31,11 @@ const (
 	broken     // protoactor has told all children to stop
 )
 
-// supervisor is the actor. All fields but port belong to its goroutine.
+// supervisor is the actor. All fields but port belong to its goroutine, which
+// holds mu while it handles a message: who holds mu may look.
 type supervisor struct {
+	mu sync.Mutex
+
 	spec   Spec
 	port   *port
 	parent *port   // hears of extensions; nil for a supervisor embedded elsewhere
@@ -102,6 +106,8 @@ func Supervisor(id string, spec Spec) ChildSpec {
 
 // Receive implements actor.Actor.
 func (s *supervisor) Receive(ctx actor.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		s.begin(ctx)

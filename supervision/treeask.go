@@ -2,7 +2,9 @@ package supervision
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -55,27 +57,42 @@ func (t *Tree) StopChild(ctx context.Context, id string) error {
 	return stopped.Err
 }
 
+// ListPatience is how long Tree.List waits in all for supervisors that do not
+// answer.
+const ListPatience = 500 * time.Millisecond
+
 // List returns the whole tree as it is, supervisor by supervisor. A nested
-// supervisor that ends meanwhile has no Children.
+// supervisor that ends meanwhile has no Children. One that does not answer is
+// marked as Late: List then returns soon after ListPatience, whoever hangs.
 func (t *Tree) List(ctx context.Context) (Status, error) {
 	root := Status{
-		ID: t.root.spec.Name, PID: t.pid, State: StateRunning,
-		Supervisor: true, port: t.root.port,
+		ID: t.root.spec.Name, Path: t.pid.Id, PID: t.pid, State: StateRunning, Mailbox: -1,
+		Supervisor: true, sup: t.root,
 	}
-	return root, fillChildren(ctx, &root)
+	if m, ok := t.root.stampOf(t.pid); ok {
+		root.Mailbox, root.Message, root.For = m.Waiting, m.Message, m.For
+	}
+	soon, cancel := context.WithTimeout(ctx, ListPatience)
+	defer cancel()
+	return root, root.fill(ctx, soon)
 }
 
-func fillChildren(ctx context.Context, st *Status) error {
-	if st.port == nil {
+// fill asks the supervisor for its children, and reads past it when soon ends.
+func (st *Status) fill(ctx, soon context.Context) error {
+	if st.sup == nil {
 		return nil
 	}
-	listing, err := askPort[*Listing](ctx, st.port, &List{})
-	if err != nil {
+	listing, err := askPort[*Listing](soon, st.sup.port, &List{})
+	switch {
+	case err == nil:
+		st.Children = listing.Children
+	case ctx.Err() != nil || errors.Is(err, ErrStopping):
 		return fmt.Errorf("supervision: list %q: %w", st.ID, err)
+	default:
+		st.Late, st.Children = true, st.sup.peek()
 	}
-	st.Children = listing.Children
 	for i := range st.Children {
-		if err := fillChildren(ctx, &st.Children[i]); err != nil && ctx.Err() != nil {
+		if err := st.Children[i].fill(ctx, soon); err != nil && ctx.Err() != nil {
 			return err
 		}
 	}

@@ -29,6 +29,10 @@ type MailboxConfig struct {
 	// it must not block, nor send to the mailbox's own actor. It may be called from several goroutines at once.
 	Clock func() int64
 
+	// Now is the same clock, read afresh: Clock may stand still while a handler does not return. It is for who looks at an
+	// actor from outside, and is called with the mailbox locked, like Clock. Nil means Clock.
+	Now func() int64
+
 	// OnReject is told, exactly once each, of user messages that will not be handled: the reason is a *FullError
 	// (errors.Is ErrMailboxFull) or wraps ErrStopped. It runs in the goroutine of the sender or of the actor's turn,
 	// without any lock held, and replaces the dead letter. Nil means that the message becomes a dead letter, which
@@ -52,6 +56,9 @@ func (c MailboxConfig) withDefaults() MailboxConfig {
 		c.Capacity = DefaultCapacity
 	case Unbounded:
 		c.Capacity = MaxCapacity
+	}
+	if c.Now == nil {
+		c.Now = c.Clock
 	}
 	return c
 }

@@ -93,7 +93,7 @@ func (b *Broker) Start(ctx context.Context) error {
 // populate starts the tree of actors on the loop, then opens the endpoints.
 func (b *Broker) populate(ctx context.Context) error {
 	b.house = actors.NewHouse(b.system, actors.Ports{
-		Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now,
+		Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now, Elapsed: b.loop.Elapsed,
 		NewTimer: func(pid *actor.PID, msg any) actors.Timer { return b.loop.NewTimer(pid, msg) }, Logger: b.cfg.Logger,
 	})
 	name := "troupe-" + b.incarnation

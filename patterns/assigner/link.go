@@ -127,7 +127,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 	var err error
 	h.tree, err = supervision.Start(ctx, h.system, supervision.Spec{
 		Name: cfg.name, Options: options, ChildOptions: options, Children: children, Logger: h.logger, Shutdown: cfg.stop,
-		Intensity: none,
+		Intensity: none, Stamps: host.Stamps,
 	})
 	if err != nil {
 		return fmt.Errorf("assigner: %s: its actors did not start: %w", cfg.name, err)
@@ -185,7 +185,10 @@ func (h *hub) child(ctx context.Context, id string) (*actor.PID, error) {
 
 // loopOptions are those of actors that live on the hub's loop.
 func (h *hub) loopOptions() []actor.PropsOption {
-	return []actor.PropsOption{actor.WithDispatcher(h.loop.Dispatcher()), actor.WithMailbox(host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded}))}
+	return []actor.PropsOption{actor.WithDispatcher(h.loop.Dispatcher()), actor.WithMailbox(host.Mailbox(host.MailboxConfig{
+		Capacity: host.Unbounded,
+		Clock:    func() int64 { return int64(h.loop.Now()) }, Now: func() int64 { return int64(h.loop.Elapsed()) },
+	}))}
 }
 
 // close stops tree and loop; what did not stop in time is named in the error.

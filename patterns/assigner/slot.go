@@ -108,13 +108,18 @@ func (w *Worker) spawn(s *slot, m *wire.Message) {
 	w.hub.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{
 		ID: id, Restart: supervision.Temporary,
 		Start: func() actor.Actor { return s }, Options: func() []actor.PropsOption {
-			return []actor.PropsOption{actor.WithDispatcher(s.thread), actor.WithMailbox(slotMailbox)}
+			return []actor.PropsOption{actor.WithDispatcher(s.thread), actor.WithMailbox(w.mailbox)}
 		},
 	}})
 }
 
-// slotMailbox is that of all slots; the broker bounds the calls under way per hit.
-var slotMailbox = host.Mailbox(host.MailboxConfig{Capacity: host.Unbounded})
+// slotMailbox makes the mailboxes of the worker's slots; the broker bounds the calls under way per hit.
+func (w *Worker) slotMailbox() actor.MailboxProducer {
+	return host.Mailbox(host.MailboxConfig{
+		Capacity: host.Unbounded,
+		Clock:    func() int64 { return int64(w.hub.loop.Now()) }, Now: func() int64 { return int64(w.hub.loop.Elapsed()) },
+	})
+}
 
 // refuse answers a BEGIN that cannot be: other brokers' hits have the slots, the broker's count of them is wrong, or the worker is leaving.
 func (e *enrolment) refuse(m *wire.Message, name string, known, full, draining bool) {

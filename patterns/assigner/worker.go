@@ -151,8 +151,9 @@ type Worker struct {
 	incarnation string
 	hub         *hub
 	brokers     []*enrolment
-	sessions    *actor.PID       // supervisor of slots
-	pool        *host.Goroutines // of slots without threads of their own
+	sessions    *actor.PID            // supervisor of slots
+	pool        *host.Goroutines      // of slots without threads of their own
+	mailbox     actor.MailboxProducer // of slots
 	threads     threadPool
 	front       *front        // nil: it serves no direct hits
 	welcomed    chan struct{} // closed at the first WELCOME
@@ -212,10 +213,11 @@ func (w *Worker) Start(ctx context.Context) error {
 }
 
 func (w *Worker) start(ctx context.Context) error {
+	w.mailbox = w.slotMailbox()
 	w.pool = host.GoroutinePool(slotThroughput, min(w.cfg.MaxSlots, maxParked))
 	sessions := supervision.Supervisor(sessionsChild, supervision.Spec{
 		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
-		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(slotMailbox)},
+		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(w.mailbox)},
 	})
 	children := []supervision.ChildSpec{sessions}
 	if w.cfg.grows() || len(w.brokers) > 1 {
