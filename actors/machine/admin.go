@@ -13,11 +13,13 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, whoami
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
 	By    string `json:"by,omitempty"`    // who asks, for the why-record
+
+	Worker string `json:"worker,omitempty"` // with worker.alive: its name
 }
 
 // HitRow is one hit in a listing.
@@ -119,8 +121,12 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return map[string]any{"workers": b.listWorkers(now)}, fx
 	case "hit.kill":
 		return b.kill(r, fx)
+	case "hit.alive":
+		return b.hitAlive(now, r), fx
+	case "worker.alive":
+		return b.workerAlive(now, r), fx
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill and worker.list are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list and worker.alive are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {
