@@ -13,12 +13,14 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, worker.list, why, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
 	By    string `json:"by,omitempty"`    // who asks, for the why-record
+
+	Worker string `json:"worker,omitempty"` // with worker.alive: its name
 }
 
 // HitRow is one hit in a listing.
@@ -124,10 +126,14 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return map[string]any{"workers": b.listWorkers(now)}, fx
 	case "hit.kill":
 		return b.kill(r, fx)
+	case "hit.alive":
+		return b.hitAlive(now, r), fx
+	case "worker.alive":
+		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, worker.list and why are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive and why are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {

@@ -19,6 +19,8 @@ type callFlags struct {
 	direct             bool
 	label, session     string
 	bodyFile, output   string
+	ticket             string
+	resume             time.Duration
 }
 
 func (a *app) callCommand() *cobra.Command {
@@ -32,12 +34,14 @@ With --body a file (or standard input) of any size follows the body in parts, an
 it comes, of any size: neither is held in memory. --timeout bounds such a call only where it is given.
 
 With --hit one hit is opened, every line of standard input is a call of it, and every reply is printed as a line: all of them are served
-by one thread of one worker, which is named on standard error.
+by one thread of one worker, which is named on standard error. With --resume the hit outlives a lost connection; with --ticket it outlives this command,
+too: Ctrl-C leaves it as it is, and troupe hit resume goes on with it.
 
 An error is printed with its status (what a program branches on) and its outcome: "never started" is safe to try again.`,
 		Example: `  troupe call upper hello
   troupe call --progress progress 10
   printf 'a\nb\n' | troupe call --hit count
+  troupe call --hit count --resume 60s --ticket count.ticket
   troupe call sha256 --body film.mkv
   troupe call blob 4GiB --output zeros --direct`,
 		Args: cobra.RangeArgs(1, 2),
@@ -57,6 +61,8 @@ An error is printed with its status (what a program branches on) and its outcome
 	cmd.Flags().BoolVar(&f.progress, "progress", false, "print what the service says about its progress on standard error")
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "print the reply's bytes as they are, without a line break at the end")
 	cmd.Flags().StringVar(&f.label, "label", "", "what listings show of the hit")
+	cmd.Flags().DurationVar(&f.resume, "resume", 0, "with --hit: keep the hit for so long when the connection is lost, or this command leaves it; 0: not at all")
+	cmd.Flags().StringVar(&f.ticket, "ticket", "", "with --resume: file for the hit's ticket, by which troupe hit resume takes it up again")
 	cmd.Flags().StringVar(&f.session, "session", "", "JSON that the worker's session is opened with")
 	return cmd
 }
@@ -75,6 +81,10 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 		}
 		open.Route = assigner.Direct
 	}
+	if err := f.checkResume(); err != nil {
+		return usage(err)
+	}
+	open.Resume = f.resume
 	if f.hit && len(args) > 1 {
 		return usage(errors.New("--hit takes the bodies from standard input: leave BODY out"))
 	}
@@ -107,6 +117,25 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 		}
 		return a.printReply(f.raw, newReply(open.Service, frames, time.Since(begun)))
 	})
+}
+
+// checkResume looks at --resume and --ticket.
+func (f *callFlags) checkResume() error {
+	switch {
+	case f.ticket != "" && f.resume == 0:
+		return errors.New("--ticket without --resume: say how long the hit is kept without this command, as --resume 60s")
+	case f.resume == 0:
+		return nil
+	case f.resume < time.Millisecond || f.resume > 24*time.Hour:
+		return fmt.Errorf("--resume is %v: from 1ms to 24h are possible", f.resume)
+	case !f.hit || f.streams():
+		return errors.New("--resume of a single call, which has no hit to come back to: add --hit, and give lines in place of --body and --output")
+	case f.direct:
+		return errors.New("--resume with --direct: a direct hit cannot be resumed, leave one of the two out")
+	case f.ticket == "":
+		return nil
+	}
+	return ticketFile{f.ticket}.free()
 }
 
 // body is the argument, or all of standard input.

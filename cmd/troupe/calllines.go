@@ -14,6 +14,9 @@ import (
 // errSomeFailed is the error of a hit of which single calls failed; each of them has been told.
 var errSomeFailed = errors.New("calls of the hit failed")
 
+// errSignal ends a hit between two lines.
+var errSignal = errors.New("ended by a signal")
+
 // callLines opens a hit and makes a call of every line of the input, one after the other.
 func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, open assigner.OpenRequest, shown *progress) error {
 	hit, err := openHit(ctx, c, f.timeout, open)
@@ -21,30 +24,34 @@ func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, o
 		return err
 	}
 	fmt.Fprintf(a.err, "hit %x: %s at worker %s%s\n", hit.Handle(), cell(hit.Service()), cell(hit.Worker()), onThread(hit.Thread()))
-	calls, failed, err := a.eachLine(ctx, func(line []byte) error {
-		limited, cancel := context.WithTimeout(ctx, f.timeout)
-		defer cancel()
-		begun := time.Now()
-		frames, err := hit.CallWith(limited, assigner.Request{Frames: [][]byte{line}, Progress: shown.report()})
-		shown.flush()
-		if err != nil {
+	l := &lineHit{hit: hit, limit: f.timeout, raw: f.raw, shown: shown, thread: onThread(hit.Thread())}
+	if open.Resume > 0 {
+		if err := a.keep(l, f.ticket, open.Resume); err != nil {
 			return err
 		}
-		r := newReply(open.Service, frames, time.Since(begun))
-		r.Hit, r.Worker, r.Thread = fmt.Sprintf("%x", hit.Handle()), hit.Worker(), hit.Thread()
-		return a.printReply(f.raw, r)
-	})
+	}
+	return a.serve(ctx, l, 0, 0)
+}
+
+// keep writes the hit's ticket, and tells how long the hit is kept.
+func (a *app) keep(l *lineHit, path string, asked time.Duration) error {
+	text, err := l.hit.Ticket()
 	if err != nil {
 		return err
 	}
-	end, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	err = hit.Close(end)
-	fmt.Fprintf(a.err, "hit %x: %d calls%s, %d failed\n", hit.Handle(), calls, onThread(hit.Thread()), failed)
-	if failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d %w: see above", failed, calls, errSomeFailed))
+	about, err := assigner.AboutTicket(text)
+	if err != nil {
+		return err
 	}
-	return err
+	l.kept = about.Kept
+	if l.kept < asked {
+		fmt.Fprintf(a.err, "the broker keeps hits for %v only (its --max-resume)\n", l.kept)
+	}
+	if path == "" {
+		return nil
+	}
+	l.ticket = &ticketFile{path}
+	return l.ticket.write(text)
 }
 
 func openHit(ctx context.Context, c *assigner.Client, limit time.Duration, r assigner.OpenRequest) (*assigner.Hit, error) {
@@ -60,13 +67,17 @@ func onThread(id int) string {
 	return fmt.Sprintf(", thread %d", id)
 }
 
-// eachLine calls do for every line of the input, until ctx ends. An error that the service answered with is told and counted; any other one ends it.
-func (a *app) eachLine(ctx context.Context, do func(line []byte) error) (calls, failed int, err error) {
+// eachLine calls do for every line of the input, until ctx or the hit ends. An error that the service answered with is told and counted; any other one
+// ends it.
+func (a *app) eachLine(ctx context.Context, hit *assigner.Hit, do func(line []byte) error) (calls, failed int, err error) {
 	lines, unread := a.lines(ctx)
+	over := hit.Done()
 	for {
 		select {
+		case <-over:
+			return calls, failed, hit.Err()
 		case <-ctx.Done():
-			return calls, failed, incomplete(fmt.Errorf("ended by a signal after %d calls", calls))
+			return calls, failed, incomplete(fmt.Errorf("%w after %d calls", errSignal, calls))
 		case line, more := <-lines:
 			if !more {
 				return calls, failed, <-unread

@@ -17,8 +17,8 @@ import (
 )
 
 func (a *app) hitCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "hit", Short: "Show and end hits", Args: cobra.NoArgs, RunE: needsCommand}
-	cmd.AddCommand(a.hitListCommand(), a.hitKillCommand())
+	cmd := &cobra.Command{Use: "hit", Short: "Show, resume and end hits", Args: cobra.NoArgs, RunE: needsCommand}
+	cmd.AddCommand(a.hitListCommand(), a.hitKillCommand(), a.hitResumeCommand(), a.hitAliveCommand())
 	return cmd
 }
 

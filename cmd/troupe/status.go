@@ -19,6 +19,8 @@ func (a *app) statusCommand() *cobra.Command {
 	t := &target{one: true}
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show a broker's services and counters", Args: cobra.NoArgs,
+		Long: `Show a broker's services and counters. Counters are since its start, but peers and messages_waiting, which are of now; docs/cli.md says what each of
+them counts.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
 				var s machine.StatusReport

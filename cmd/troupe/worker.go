@@ -48,7 +48,7 @@ The demo services:
 		_, err := f.config(a)
 		return err
 	}
-	cmd.AddCommand(a.workerListCommand())
+	cmd.AddCommand(a.workerListCommand(), a.workerAliveCommand())
 	a.complete(cmd, "service", cobra.FixedCompletions(describedDemos(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

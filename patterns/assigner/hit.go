@@ -24,12 +24,13 @@ type Hit struct {
 	res     *resumption // nil: the hit ends with its connection
 
 	mu      sync.Mutex
-	next    uint32     // seq of the next call
-	calls   []*pending // under way, in order of seq
-	sending *outflow   // the body of the last call that had one in parts
-	down    *arriving  // the reply that comes in parts
-	closing *pending   // of CLOSE, once Close was called
-	ended   *Error     // why no call is possible any more, nil while it is
+	next    uint32        // seq of the next call
+	calls   []*pending    // under way, in order of seq
+	sending *outflow      // the body of the last call that had one in parts
+	down    *arriving     // the reply that comes in parts
+	closing *pending      // of CLOSE, once Close was called
+	ended   *Error        // why no call is possible any more, nil while it is
+	done    chan struct{} // closed with ended, nil: nobody has asked for it
 }
 
 // Request is a call with all choices.
@@ -198,7 +199,7 @@ func (h *Hit) Close(ctx context.Context) error {
 	if p == nil {
 		p = newPending(nil)
 		h.closing = p
-		h.ended = &Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle}
+		h.fall(&Error{Status: wire.IsClosed, Text: "the hit was closed", Service: h.service, Hit: h.handle})
 		h.up.underway.Add(1)
 		h.up.closeAt(h)
 	}
@@ -309,7 +310,7 @@ func (h *Hit) end(status wire.Status, begun uint32, text string, why []byte) {
 		}
 	}
 	if h.ended == nil || status != wire.OK {
-		h.ended = e
+		h.fall(e)
 	}
 	h.mu.Unlock()
 	for _, p := range calls {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+	"time"
 
 	"github.com/troupe-mq/troupe/actors/machine"
 )
@@ -34,6 +35,25 @@ const (
 	ticketWord    = "troupe-ticket:"
 	ticketVersion = "1"
 )
+
+// TicketAbout is what a ticket says of its hit, its key apart.
+type TicketAbout struct {
+	Broker   string // where the hit was opened
+	Service  string
+	Hit      uint64
+	Kept     time.Duration // how long the broker keeps the hit without a client
+	Sent     uint32        // the last call made
+	Received uint32        // the last call answered
+}
+
+// AboutTicket reads a ticket without using it. The error wraps ErrBadTicket.
+func AboutTicket(text string) (TicketAbout, error) {
+	t, err := parseTicket(text)
+	if err != nil {
+		return TicketAbout{}, err
+	}
+	return TicketAbout{t.Broker, t.Service, t.handle, time.Duration(t.ResumeMS) * time.Millisecond, t.Sent, t.Received}, nil
+}
 
 func (t *ticket) text() string {
 	b, err := json.Marshal(t)
