@@ -30,6 +30,8 @@ type EndpointConfig struct {
 	// Judged says that somebody else gives silent peers up (Loop.Silent, HangUp, Reopen), and that libzmq is not to: it cannot tell a peer that fell silent
 	// from a process of its own that stood still.
 	Judged bool
+	// Mute sends no heartbeats from a DEALER: those of the other side, and their answers, keep the connection from falling silent both ways.
+	Mute bool
 	// HangUp allows the loop to end the connection of a peer whose window and queue are full (clients: nobody else is hurt).
 	HangUp bool
 	// Curve encrypts the endpoint's connections, and lets known keys in only; nil: plain. A message of nobody is refused then.
@@ -136,6 +138,9 @@ func (ep *Endpoint) start(pause time.Duration) error {
 		// The broker's windows bound what comes from it.
 		cfg.RecvHWM = -1
 		cfg.Heartbeat, cfg.HeartbeatTimeout, cfg.Promise, cfg.Unreachable = c.Heartbeat, c.Silence, c.Silence, 0
+	}
+	if ep.cfg.Mute {
+		cfg.Heartbeat = -1
 	}
 	if ep.cfg.Judged {
 		cfg.HeartbeatTimeout, cfg.Promise = -1, 0

@@ -26,6 +26,9 @@ func (l *Loop) Silent(ref wire.Peer) (silent time.Duration, known, coarse bool) 
 	}
 	conn := p.conn
 	if p.ep.sender != nil {
+		if !p.ep.line.met {
+			return 0, false, false // libzmq itself tries again until there is somebody who shakes hands
+		}
 		conn = p.ep.line.conn
 	}
 	s, known := conn.Silence()

@@ -27,23 +27,35 @@ func (b *Broker) beginJudging() {
 	}
 }
 
-// nextJudging returns when the judge wants to run, 0 for never: nobody is there to be judged.
+// nextJudging returns when the judge wants to run, 0 for never: nobody is there to be judged. Between its pulses it looks only at connections that were
+// silent when they were looked at last, and at calls while there are any.
 func (b *Broker) nextJudging() time.Duration {
 	if b.judge.Every == 0 || len(b.lines) == 0 && len(b.limits.running) == 0 {
 		return 0
 	}
-	return max(b.judge.Deadline(), 1)
+	at := max(b.judge.Deadline(), 1)
+	if len(b.lines) > 0 {
+		at = min(at, b.lines[0].at)
+	}
+	if len(b.limits.running) > 0 {
+		at = min(at, b.glanced+b.glances)
+	}
+	return max(at, 1)
 }
 
-// judges runs the judge if it is due.
+// runJudge runs the judge if it is due.
 func (b *Broker) runJudge(now time.Duration, fx []Effect) []Effect {
 	at := b.nextJudging()
 	if at == 0 || now < at {
 		return fx
 	}
-	b.judge.Ran(now)
-	fx = b.judgeLines(now, fx)
-	if len(b.limits.running) > 0 && now-b.glanced >= b.glances {
+	ahead := now
+	if now >= b.judge.Deadline() {
+		b.judge.Ran(now)
+		ahead = b.judge.Deadline()
+	}
+	fx = b.judgeLines(now, ahead, fx)
+	if len(b.limits.running) > 0 && now >= b.glanced+b.glances {
 		b.glanced = now
 		fx = b.judgeCalls(now, fx)
 	}

@@ -52,17 +52,17 @@ func (b *Broker) plan(l *line) {
 	}
 }
 
-// judgeLines looks at the connections that are due. The loop has read its sockets before.
-func (b *Broker) judgeLines(now time.Duration, fx []Effect) []Effect {
+// judgeLines looks at the connections that are due, and at a pulse at those that will be before the next one: of these only the silent ones need a look of
+// their own when they are due. The loop has read its sockets before.
+func (b *Broker) judgeLines(now, ahead time.Duration, fx []Effect) []Effect {
 	ran := liveness.Event{What: liveness.Ran, Since: b.judge.Since()}
-	for len(b.lines) > 0 && b.lines[0].at <= now {
+	for len(b.lines) > 0 && b.lines[0].at <= ahead {
 		l := b.lines[0]
-		for _, f := range l.peer.Step(now, ran, nil) {
-			if f.Kind == liveness.Look {
-				fx = append(fx, Effect{Kind: Sound, To: l.to})
-			}
+		if l.at <= now {
+			l.peer.Step(now, ran, nil)
 		}
-		l.at = max(l.peer.Deadline(), now+b.judge.Every) // where it is looked at, Sounded follows and knows better
+		fx = append(fx, Effect{Kind: Sound, To: l.to})
+		l.at = ahead + b.judge.Every // until Sounded, which follows, knows better
 		heap.Fix(&b.lines, l.index)
 	}
 	return fx

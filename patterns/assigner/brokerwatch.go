@@ -18,13 +18,14 @@ type brokerWatch struct {
 	peer  liveness.Peer
 	timer *bridge.Timer
 	met   time.Duration
+	name  string      // of the broker; its endpoint before it has said so
 	last  *why.Record // of the last loss
 }
 
 type glance struct{} // the judge wants to run
 
 func (w *brokerWatch) begin(r *registrar) {
-	w.link = r.link
+	w.link, w.name = r.link, r.link.broker
 	w.judge, w.peer = liveness.NewJudge(w.link.silence), liveness.Peer{Silence: w.link.silence}
 	w.timer = w.link.loop.NewTimer(w.link.pid, &glance{})
 	w.meet()
@@ -39,10 +40,20 @@ func (w *brokerWatch) meet() {
 	w.timer.Set(w.judge.Deadline())
 }
 
+// welcomed takes what the broker says of its heartbeats: where they are rare, its silence is longer.
+func (w *brokerWatch) welcomed(info wire.WelcomeInfo) {
+	if info.Broker != "" {
+		w.name = info.Broker
+	}
+	w.peer.Step(w.link.loop.Now(), liveness.Event{What: liveness.Lengthened, Limit: 3 * time.Duration(info.HeartbeatMS) * time.Millisecond}, nil)
+}
+
 // look runs the judge. The loop has read its sockets before.
 func (w *brokerWatch) look() {
 	now := w.link.loop.Now()
-	w.judge.Ran(now)
+	if now >= w.judge.Deadline() {
+		w.judge.Ran(now)
+	}
 	for _, f := range w.peer.Step(now, liveness.Event{What: liveness.Ran, Since: w.judge.Since()}, nil) {
 		if f.Kind != liveness.Look {
 			continue
@@ -54,7 +65,7 @@ func (w *brokerWatch) look() {
 			return
 		}
 	}
-	w.timer.Set(w.judge.Deadline())
+	w.timer.Set(max(min(w.judge.Deadline(), w.peer.Deadline()), now+w.judge.Bound/10))
 }
 
 // frozen replaces the connection; the registration hears of the loss.
@@ -79,7 +90,7 @@ func (w *brokerWatch) lost(g *wire.PeerGone) {
 
 func (w *brokerWatch) record(now time.Duration, v liveness.Verdict, detector, measured string) *why.Record {
 	return &why.Record{
-		Verdict: v.String(), Detector: detector, Measured: measured, Broker: w.link.broker, AgeMS: (now - w.met).Milliseconds(), AtMS: now.Milliseconds(),
+		Verdict: v.String(), Detector: detector, Measured: measured, Broker: w.name, AgeMS: (now - w.met).Milliseconds(), AtMS: now.Milliseconds(),
 		Done: "its hits are lost, but for those that can be resumed; a fresh connection is tried", Knob: "Silence of the client or worker (ClientConfig, WorkerConfig)",
 	}
 }

@@ -57,6 +57,7 @@ type hubConfig struct {
 	spin    int
 
 	heartbeat, silence time.Duration
+	mute               bool // the brokers send heartbeats, and theirs are enough
 
 	busy     func() bool
 	perFrame bool
@@ -212,6 +213,6 @@ func (l *link) open(cfg hubConfig) error {
 	if err != nil {
 		return err
 	}
-	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve, Judged: true})
+	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve, Judged: true, Mute: cfg.mute})
 	return err
 }

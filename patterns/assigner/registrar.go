@@ -82,6 +82,7 @@ func (r *registrar) welcomed(m *wire.Message) {
 		return
 	}
 	r.welcome = w
+	r.watch.welcomed(w)
 	r.do(r.machine.Welcome(w))
 }
 

@@ -44,8 +44,9 @@ type WorkerConfig struct {
 	// retired; default 30 s.
 	MaxSlots int
 	SlotIdle time.Duration
-	// Heartbeat is how often the worker's ZeroMQ thread shows the broker that its process runs, and Silence after how long without that either end gives
-	// the connection up; defaults 1 s and 3 s.
+	// Heartbeat is how often the worker's ZeroMQ thread sends a heartbeat of its own; default: never, since those of the broker and the answers to them tell
+	// both sides enough. Silence is after how long without a sign the worker gives its broker up, and, where it is longer than the broker's own limit, the
+	// broker the worker; default 3 s, or three of the broker's heartbeats.
 	Heartbeat, Silence time.Duration
 	// Stop is how long an idle part, or a session that is asked to end, may take to stop; default 5 s.
 	Stop time.Duration
@@ -233,7 +234,7 @@ func (w *Worker) start(ctx context.Context) error {
 		children = append(children, w.front.child())
 	}
 	h, err := startHub(ctx, hubConfig{
-		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence,
+		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence, mute: w.cfg.Heartbeat == 0,
 		brokers: sides, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
 		children: children, spin: workerSpin, busy: w.working,

@@ -14,10 +14,12 @@ type Judge struct {
 	starved uint64
 }
 
-// NewJudge returns a judge for limits of which this is the shortest: it runs 24 times within it, from every 5 ms to every 250 ms, and may be late by a
-// tenth of it, but at least by 50 ms.
+// NewJudge returns a judge for limits of which this is the shortest: it runs four times within it, from every 5 ms to every second, and may be late by a
+// tenth of it, but at least by 50 ms. So it misses no pause of its host that is longer than about a third of the limit, which is less than what is left when
+// a peer gives a sign twice within it. Hosts run more often where a deadline of a Peer or a Call is nearer: to wake up a process that has nothing to do
+// costs more than what the judge does then.
 func NewJudge(shortest time.Duration) Judge {
-	return Judge{Every: min(max(shortest/24, 5*time.Millisecond), 250*time.Millisecond), Bound: max(shortest/10, 50*time.Millisecond)}
+	return Judge{Every: min(max(shortest/4, 5*time.Millisecond), time.Second), Bound: max(shortest/10, 50*time.Millisecond)}
 }
 
 // Deadline says when the judge wants to run, 0 for at once.

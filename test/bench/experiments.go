@@ -36,6 +36,8 @@ var pairs = [][]experiment{
 	{inGo(goroutine64, "goroutine", 64), inGo(thread64, "thread", 64)},
 	{inPushPull(), inParts(bulkRouted, "routed"), inParts(bulkDirect, "direct")},
 	{{besideBulk, []string{programTroupe, programTwin}, runBesideBulk}},
+	{underLeases(unleased, "0"), underLeases(leased, "10s")},
+	{{idleWorkers, []string{programTroupe, programTwin}, runIdleWorkers}},
 	{{manyHits, cPrograms(troupe), runManyHits}},
 	{inSpread()},
 }

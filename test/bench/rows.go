@@ -60,6 +60,8 @@ var rows = []row{
 	{"large_1GiB_routed", megabytes, peerPush, place{bulkRouted, "mbps"}, place{pushPull, "mbps"}, atLeast(0.4)},
 	{"large_1GiB_direct", megabytes, peerPush, place{bulkDirect, "mbps"}, place{pushPull, "mbps"}, atLeast(0.8)},
 	{"small_p99_beside_large", microseconds, "the same alone", place{besideBulk, "p99"}, place{besideBulk, "alone_p99"}, atMost(2.0)},
+	{"leases_cpu_32B_W512", perOne, "leases off", place{leased, "cpu"}, place{unleased, "cpu"}, atMost(1.05)},
+	{"idle_1024_workers", percentOfCore, "", place{idleWorkers, "percent"}, place{}, below(2)},
 	{"hits_100k_active_1k", perOne, peer100, place{manyHits, "active_cpu"}, place{manyHits, "few_cpu"}, atMost(1.2)},
 	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
 	{"open_spread", "max/min", "", place{openSpread, "spread"}, place{}, below(1.1)},

@@ -34,9 +34,9 @@ func (h *house) brokerCommand() []string {
 	return []string{h.program(programTroupe), "broker", "--client", "tcp://127.0.0.1:0", "--worker", "tcp://127.0.0.1:0"}
 }
 
-// openScene starts a broker and waits for its endpoints.
-func (h *house) openScene(ctx context.Context, kind string) (*scene, error) {
-	command := h.brokerCommand()
+// openScene starts a broker, Troupe's with these flags, and waits for its endpoints.
+func (h *house) openScene(ctx context.Context, kind string, flags ...string) (*scene, error) {
+	command := append(h.brokerCommand(), flags...)
 	if kind == peer {
 		command = []string{h.program(programProxy)}
 	}
