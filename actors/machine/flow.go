@@ -15,9 +15,23 @@ type flow struct {
 
 // course is one direction of a flow: at most one body at a time goes that way.
 type course struct {
-	wire.Stream
-	on   bool // parts are to come
-	gone bool // they are not wanted any more: those that still come have crossed the end in good faith
+	wire.Stream        // its Limit is what the sender was told
+	allowed     uint64 // bytes that the receiver has allowed in all
+	on          bool   // parts are to come
+	gone        bool   // they are not wanted any more: those that still come have crossed the end in good faith
+}
+
+// maxAhead is how many bytes of a body a sender is allowed beyond what has come: whatever its receiver allows, no more than that waits at the sender.
+const maxAhead = 4 << 20
+
+// advance returns what the sender may be told now, if that is worth a message.
+func (c *course) advance() (arg uint32, due bool) {
+	limit := min(c.allowed, (c.Sent+maxAhead)>>10<<10)
+	if limit <= c.Limit || limit < c.allowed && limit-c.Limit < maxAhead/4 {
+		return 0, false
+	}
+	c.Limit = limit
+	return wire.CreditArg(limit), true
 }
 
 // cut ends a course in the middle, if it is the one of this call.
@@ -93,21 +107,32 @@ func (h *Hit) credit(m *wire.Message, worker bool, fx []Effect) []Effect {
 	if !c.on || c.Seq != m.Header.Seq {
 		return fx // all of it has been sent
 	}
-	moved, back := c.Credit(m.Header.Arg)
+	limit := wire.CreditLimit(c.allowed, m.Header.Arg)
 	switch {
-	case back:
+	case limit != c.allowed:
+		c.allowed = limit
+		return h.passCredit(c, worker, fx)
+	case m.Header.Arg != wire.CreditArg(limit):
 		return append(fx, Effect{Kind: Count, Status: wire.OverCredit})
-	case !moved:
+	}
+	return fx
+}
+
+// passCredit tells the sender of a body what it may send, if that has become more: the client, of a call's body.
+func (h *Hit) passCredit(c *course, up bool, fx []Effect) []Effect {
+	arg, due := c.advance()
+	switch {
+	case !due:
 		return fx
-	case !worker:
+	case !up:
 		head := h.toWorker(wire.Credit, c.Seq)
-		head.Arg = m.Header.Arg
+		head.Arg = arg
 		return append(fx, send(h.Worker, head))
 	case h.Client == 0:
 		return fx
 	}
 	head := h.toClient(wire.Credit, c.Seq)
-	head.Arg = m.Header.Arg
+	head.Arg = arg
 	return append(fx, send(h.Client, head))
 }
 
@@ -122,7 +147,11 @@ func (h *Hit) callPart(m *wire.Message, fx []Effect) []Effect {
 		return h.failBody(seq, wrong.Status, wrong.Text, fx)
 	}
 	c.on = m.Header.Flags.Has(wire.More)
-	return append(fx, h.forwardPart(h.Worker, h.toWorker(wire.Part, seq), m))
+	fx = append(fx, h.forwardPart(h.Worker, h.toWorker(wire.Part, seq), m))
+	if c.on && c.allowed > c.Limit {
+		return h.passCredit(c, true, fx)
+	}
+	return fx
 }
 
 func (h *Hit) forwardPart(to wire.Peer, head wire.Header, m *wire.Message) Effect {

@@ -171,6 +171,51 @@ func TestCreditOfBodies(t *testing.T) {
 	h.w.silent()
 }
 
+// A receiver may allow as much as it likes: its sender hears of so much of it that little waits there.
+func TestCreditBeyondWhatHasCome(t *testing.T) {
+	quote(t, "It tells a sender of at most 4 MiB beyond what has come so far, and of the rest as that comes: a receiver that allows more than it reads cannot fill its sender.")
+	const most, mib = 4 << 10, 1 << 20 // KiB, bytes
+	up, down := func(s *theatre, h *session) (receiver func(kib uint32), sender *peer, send func(part)) {
+		return func(kib uint32) { h.allowUp(1, kib) }, h.c, func(p part) { h.up(1, p) }
+	}, func(s *theatre, h *session) (receiver func(kib uint32), sender *peer, send func(part)) {
+		return func(kib uint32) { h.allowDown(1, kib) }, h.w, func(p part) { h.down(1, p) }
+	}
+	for name, side := range map[string]func(*theatre, *session) (func(uint32), *peer, func(part)){"a call's": up, "a reply's": down} {
+		t.Run(name, func(t *testing.T) {
+			begin := streaming
+			if name != "a call's" {
+				begin = func(t *testing.T, size uint64, kib uint32) (*theatre, *session) { return replying(t, size, kib, 0) }
+			}
+			s, h := begin(t, wire.Unsized, 0)
+			allow, sender, send := side(s, h)
+			allow(1 << 30) // a TiB
+			require.EqualValues(t, most, sender.expect(wire.Credit).Header.Arg)
+			allow(1<<30 + 1)
+			sender.silent()
+			send(part{1, wire.More, mib - 1})
+			sender.silent() // not worth a message
+			send(part{2, wire.More, 1})
+			require.EqualValues(t, most+1024, sender.expect(wire.Credit).Header.Arg)
+			send(part{3, wire.More, 4*mib + 1})
+			status := wire.OverCredit
+			if name == "a call's" {
+				require.EqualValues(t, 1, h.w.inbox[len(h.w.inbox)-1].Header.Seq)
+				require.Equal(t, wire.Cancel, h.w.inbox[len(h.w.inbox)-1].Header.Type)
+			} else {
+				h.w.expectError(status, wire.NeverStarted, "the receiver has allowed 5242880")
+			}
+			require.Equal(t, 1, s.counts[status], "it is held to what it was told")
+		})
+	}
+	_, h := streaming(t, wire.Unsized, 0)
+	h.allowUp(1, 5<<10) // the rest comes even if it is little
+	require.EqualValues(t, most, h.c.expect(wire.Credit).Header.Arg)
+	h.up(1, part{1, wire.More, 2 * mib})
+	require.EqualValues(t, 5<<10, h.c.expect(wire.Credit).Header.Arg)
+	h.up(1, part{2, wire.More, mib})
+	h.c.silent()
+}
+
 // answers has the worker answer a call that it was told to stop.
 func (h *session) answers(seq uint32) {
 	h.w.t.Helper()

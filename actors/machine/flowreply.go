@@ -121,6 +121,9 @@ func (h *Hit) replyPart(now time.Duration, m *wire.Message, fx []Effect) []Effec
 		fx = append(fx, h.forwardPart(h.Client, head, m))
 	}
 	if d.on {
+		if d.allowed > d.Limit && h.hears {
+			return h.passCredit(d, false, fx)
+		}
 		return fx
 	}
 	h.flow.up.cut(seq)
