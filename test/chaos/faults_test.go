@@ -254,9 +254,11 @@ func (w *world) brokerFault(ctx context.Context, b *broker, step harness.Step) {
 
 var clientKinds = []harness.Choice{
 	{Kind: "kill-client", Weight: 2},
-	{Kind: "freeze-client", Weight: 1, Most: 300 * time.Millisecond},
+	// libzmq forgets the promise of heartbeats whenever something else comes from a client, until its next heartbeat: a client that stands still in between is not noticed.
+	// So no verdict is waited for.
+	{Kind: "freeze-client", Weight: 1, Most: 3 * time.Second},
 	{Kind: "cut-client-link", Weight: 2},
-	{Kind: "silence-client-link", Weight: 1, Most: 300 * time.Millisecond},
+	{Kind: "silence-client-link", Weight: 1, Most: 3 * time.Second},
 }
 
 // clientLane injects faults to one client process.
@@ -300,7 +302,6 @@ func (w *world) clientFault(ctx context.Context, p *part, step harness.Step, b *
 		p.proc = p.start()
 	case "freeze-client":
 		w.try(p.proc.Process.Freeze(context.Background()))
-		w.dismissed(f, b, p, anchor)
 		w.rest(ctx, step.For)
 		w.try(p.proc.Process.Thaw())
 	case "cut-client-link":
@@ -308,7 +309,6 @@ func (w *world) clientFault(ctx context.Context, p *part, step harness.Step, b *
 		w.dismissed(f, b, p, anchor)
 	case "silence-client-link":
 		p.links[link].Silence()
-		w.dismissed(f, b, p, anchor)
 		w.rest(ctx, step.For)
 		p.links[link].Heal()
 	}
