@@ -15,5 +15,5 @@ func (a *brokerActor) note(event any) {
 	if y.Verdict == liveness.Healthy.String() || y.Verdict == liveness.Slow.String() {
 		say = a.house.ports.Logger.Info
 	}
-	say("verdict", "verdict", y.Verdict, "worker", y.Worker, "hit", y.Hit, "measured", y.Measured, "why", string(y.JSON()))
+	say("verdict", "verdict", y.Verdict, "worker", y.Worker, "client", y.Client, "hit", y.Hit, "measured", y.Measured, "why", string(y.JSON()))
 }

@@ -80,8 +80,8 @@ func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect
 		y = c.line.lost(now, g)
 	}
 	y.Done = "its hits are ended, but for those that are kept for it"
-	if c.hits.n > 0 || c.waiting > 0 || y.Verdict != liveness.Gone.String() {
-		fx = b.record(y, fx)
+	if !c.left && (c.hits.n > 0 || c.waiting > 0 || y.Verdict != liveness.Gone.String()) { // who has said BYE may go
+		fx = append(b.record(y, fx), Effect{Kind: Note, Event: &y})
 	}
 	return b.leave(now, c, y, false, fx)
 }

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,14 +85,16 @@ func clientRole(ctx context.Context, stage *harness.Stage) error {
 	if err != nil {
 		return err
 	}
+	var anchors sync.WaitGroup
 	for _, b := range c.Brokers {
-		go c.anchor(ctx, b)
+		anchors.Go(func() { c.anchor(ctx, b) })
 	}
 	client, err := assigner.Dial(ctx, assigner.ClientConfig{Brokers: refs(c.Brokers), Name: c.Load.Name, Heartbeat: c.Heartbeat, Silence: c.Silence})
 	if err != nil {
 		return unless(ctx, err)
 	}
 	NewCrowd(c.Load, client, ledger).Run(ctx)
+	anchors.Wait()
 	end, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	return client.Close(end)
@@ -114,13 +117,18 @@ func unless(ctx context.Context, err error) error {
 }
 
 func (c clientConfig) anchor(ctx context.Context, broker string) {
-	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: broker, Name: c.Load.Name + "-anchor", Heartbeat: c.Heartbeat, Silence: c.Silence})
+	client, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: broker, Name: c.Load.Name, Heartbeat: c.Heartbeat, Silence: c.Silence})
 	if unless(ctx, err) != nil {
 		panic(err)
 	}
 	if err != nil {
 		return
 	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), harness.Patience)
+		defer cancel()
+		_ = client.Close(end)
+	}()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for generation := 1; ctx.Err() == nil; generation++ {
@@ -128,8 +136,8 @@ func (c clientConfig) anchor(ctx context.Context, broker string) {
 		h, err := client.OpenWith(ctx, assigner.OpenRequest{Service: ServiceName, Label: key, Session: about{key}})
 		for err == nil && ctx.Err() == nil {
 			<-look.C
-			_, err = h.IsAlive(ctx)
-			if v, _ := h.IsAlive(ctx); v.State == "over" {
+			var v assigner.Vitals
+			if v, err = h.IsAlive(ctx); v.State == "over" {
 				break
 			}
 		}

@@ -19,7 +19,9 @@ type Report struct {
 	Messages      uint64               `json:"messages_on_the_wire"`
 	Forged        int                  `json:"forged_calls"` // under an epoch that was over: refused
 	Faults        map[string]int       `json:"faults"`
-	Detection     map[string]Detection `json:"detection_ms"` // by kind of fault and verdict
+	Detection     map[string]Detection `json:"detection_ms"`             // by kind of fault and verdict
+	Beyond        map[string]Detection `json:"measured_beyond_limit_ms"` // as the why-records say
+	Verdicts      map[string]int       `json:"verdicts"`                 // all that were heard
 	FalseVerdicts int                  `json:"false_verdicts"`
 	Lost          int                  `json:"lost"`
 	Doubled       int                  `json:"doubled"`

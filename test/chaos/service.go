@@ -14,7 +14,7 @@ import (
 )
 
 // ServiceName is the service that all workers offer, in Go and in Python. A hit's option "session" is {"key": its key}; a call's body is "NO MS": its number and how many
-// milliseconds it takes. The reply is "KEY NO COUNT", COUNT being the session's own count of its calls. A call with a body in parts gets that back in parts, behind
+// milliseconds it takes, asleep, or computing where they are negative. The reply is "KEY NO COUNT", COUNT being the session's own count of its calls. A call with a body in parts gets that back in parts, behind
 // the same.
 const ServiceName = "chaos"
 
@@ -55,7 +55,7 @@ func (s *session) Call(_ context.Context, c *assigner.Call) ([]byte, error) {
 	if c.Size() != 0 {
 		failed = echo(c, reply)
 	} else {
-		doze(ms)
+		work(ms)
 	}
 	if err := s.journal.End(s.about.Key, no); err != nil {
 		return nil, err
@@ -75,8 +75,13 @@ func echo(c *assigner.Call, head []byte) error {
 	return out.Close()
 }
 
-// doze keeps the thread for some milliseconds, deaf to everything.
-func doze(ms int) {
+// work keeps the thread for some milliseconds, deaf to everything: asleep in the kernel, or computing where they are negative.
+func work(ms int) {
+	if ms < 0 {
+		for end := time.Now().Add(time.Duration(-ms) * time.Millisecond); time.Now().Before(end); {
+		}
+		return
+	}
 	left := unix.NsecToTimespec((time.Duration(ms) * time.Millisecond).Nanoseconds())
 	for err := error(unix.EINTR); err == unix.EINTR; {
 		err = unix.Nanosleep(&left, &left)

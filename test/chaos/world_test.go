@@ -29,6 +29,7 @@ const (
 type form struct {
 	Duration     time.Duration
 	Silence      time.Duration // after which a peer is given up
+	Stuck        time.Duration // after which a call without a sign is
 	Go, Python   int           // worker processes
 	Clients      int           // client processes
 	Visitors     int           // of the two clients in this process, each
@@ -55,23 +56,28 @@ func (f form) limits() (beat, waits time.Duration) {
 // world is the system under test.
 type world struct {
 	*harness.Timeline
-	t       *testing.T
-	form    form
-	seed    uint64
-	dir     string
-	journal string
-	brokers []*broker
-	workers []*part
-	clients []*part
-	tap     *Tap
-	ledger  *Ledger
-	crowds  []*Crowd
-	mine    []*assigner.Client
+	t        *testing.T
+	form     form
+	seed     uint64
+	dir      string
+	journal  string
+	brokers  []*broker
+	workers  []*part
+	clients  []*part
+	calm     *broker          // has no faults, but those of its worker's threads
+	patients *harness.Process // its worker
+	tap      *Tap
+	ledger   *Ledger
+	crowds   []*Crowd
+	mine     []*assigner.Client
+
+	at map[string]string // the broker behind a link's endpoint
 
 	mu      sync.Mutex
 	faults  []*fault
-	cut     []string // prefixes of keys of clients that were killed
-	ledgers []string // files of client processes
+	stuck   map[string]bool // hits that were stuck on purpose
+	cut     []string        // prefixes of keys of clients that were killed
+	ledgers []string        // files of client processes
 	found   Violations
 	forged  int  // calls under an epoch that was over
 	gone    bool // the end has begun: what ends now is no fault
@@ -106,9 +112,11 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 	dir := t.TempDir()
 	w := &world{
 		Timeline: harness.TimelineOf(t), t: t, form: f, seed: seed, dir: dir, journal: filepath.Join(dir, "journal"), tap: &Tap{}, ledger: &Ledger{},
+		at: make(map[string]string), stuck: make(map[string]bool),
 	}
-	for _, name := range []string{"A", "B"} {
+	for _, name := range []string{"A", "B", "calm"} {
 		b := &broker{name: name, clients: harness.Endpoint(t, "tcp"), workers: harness.Endpoint(t, "tcp"), w: w}
+		w.at[b.clients], w.at[b.workers] = name, name
 		b.start()
 		beat, waits := f.limits()
 		var err error
@@ -117,8 +125,13 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = b.look.Close(context.Background()) })
-		w.brokers = append(w.brokers, b)
+		if name == "calm" {
+			w.calm = b
+		} else {
+			w.brokers = append(w.brokers, b)
+		}
 	}
+	w.patients = harness.Spawn(t, "patients", f.Binary, "worker", workerConfig{[]string{w.calm.workers}, "patients", 8, w.journal, heartbeat, f.Silence})
 	for i := range f.Go {
 		w.addWorker(fmt.Sprint("go", i), "go", 24)
 	}
@@ -134,7 +147,7 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 func (b *broker) start() {
 	beat, waits := b.w.form.limits()
 	cfg := assigner.BrokerConfig{
-		Clients: []string{b.clients}, Workers: []string{b.workers}, Name: b.name, Heartbeat: beat, Silence: waits, Poison: true, Grace: harness.Patience,
+		Clients: []string{b.clients}, Workers: []string{b.workers}, Name: b.name, Heartbeat: beat, Silence: waits, Poison: true, Grace: harness.Patience, Stuck: b.w.form.Stuck,
 	}
 	b.proc = harness.Spawn(b.w.t, b.name, b.w.form.Binary, "broker", cfg)
 	b.proc.Await("started")
@@ -150,6 +163,7 @@ func (w *world) links(name string, endpoint func(*broker) string, watch bool) (m
 			l.Watch(w.tap.Watch)
 		}
 		links[b.name] = l
+		w.at[l.Endpoint] = b.name
 		endpoints = append(endpoints, l.Endpoint)
 	}
 	return links, endpoints
@@ -257,7 +271,7 @@ func (b *broker) knows(ctx context.Context, p *part) bool {
 	return false
 }
 
-// anchorOf returns the label of the client's anchor at the broker, empty if there is none that is old enough.
+// anchorOf returns the label of the client's anchor at the broker, empty if there is none.
 func (b *broker) anchorOf(ctx context.Context, p *part) (string, error) {
 	var list struct {
 		Hits []machine.HitRow `json:"hits"`
@@ -265,11 +279,9 @@ func (b *broker) anchorOf(ctx context.Context, p *part) (string, error) {
 	if err := b.admin(ctx, "hit.list", &list); err != nil {
 		return "", err
 	}
-	// Until the client has sent its first heartbeat, its library has promised the broker none, and nobody could tell that it stands still.
-	const young = 2 * heartbeat
 	prefix := fmt.Sprintf("anchor-%s-%d-", p.name, p.proc.PID())
 	for _, row := range list.Hits {
-		if strings.HasPrefix(row.Label, prefix) && row.AgeMS > young.Milliseconds() {
+		if strings.HasPrefix(row.Label, prefix) {
 			return row.Label, nil
 		}
 	}
@@ -297,7 +309,7 @@ func (b *broker) well(since time.Duration) bool {
 
 // quiet waits until nothing is open at any broker.
 func (w *world) quiet(ctx context.Context) error {
-	for _, b := range w.brokers {
+	for _, b := range append(w.brokers, w.calm) {
 		var s machine.StatusReport
 		ok := poll(ctx, func() bool {
 			if b.admin(ctx, "status", &s) != nil {

@@ -35,7 +35,7 @@ func (h *listener) Handle(ctx context.Context, r slog.Record) error {
 		attrs[a.Key] = a.Value.Any()
 		return true
 	})
-	hear(h.timeline, h.who, r.Message, attrs)
+	hear(h.timeline, h.who, attrs)
 	return h.Handler.Handle(ctx, r)
 }
 
@@ -50,14 +50,11 @@ func (h *listener) WithGroup(name string) slog.Handler {
 }
 
 // hear puts the verdict of a log record on the timeline, if it has one: the attribute "why".
-func hear(l *Timeline, who, message string, attrs map[string]any) {
+func hear(l *Timeline, who string, attrs map[string]any) {
 	var raw []byte
 	switch record := attrs["why"].(type) {
 	case nil:
-		if message != "worker lost" {
-			return
-		}
-		raw, _ = json.Marshal(map[string]any{"verdict": "GONE", "worker": attrs["worker"], "detector": attrs["detector"], "measured": attrs["detail"]})
+		return
 	case json.RawMessage:
 		raw = record
 	case []byte:
@@ -92,8 +89,7 @@ func (e *ear) Write(b []byte) (int, error) {
 		}
 		var attrs map[string]any
 		if bytes.HasPrefix(line, []byte("{")) && json.Unmarshal(line, &attrs) == nil {
-			message, _ := attrs["msg"].(string)
-			hear(e.timeline, e.who, message, attrs)
+			hear(e.timeline, e.who, attrs)
 		}
 		e.part = append(e.part[:0], rest...)
 	}
