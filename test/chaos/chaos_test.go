@@ -96,7 +96,9 @@ func (w *world) callsSoFar() (n uint64) {
 }
 
 func (w *world) startLanes(ctx context.Context, lanes *sync.WaitGroup) {
-	lanes.Go(func() { w.lateness(ctx) })
+	if !w.form.Busy {
+		lanes.Go(func() { w.lateness(ctx) })
+	}
 	if !w.form.Still || w.form.Forgers > 0 {
 		lanes.Go(func() { w.forgerLane(ctx) })
 	}
