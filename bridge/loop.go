@@ -94,6 +94,18 @@ func (l *Loop) Now() time.Duration { return time.Duration(l.clock.Load()) }
 // Elapsed returns the time since the loop was made. It is safe for use from any goroutine.
 func (l *Loop) Elapsed() time.Duration { return time.Since(l.start) }
 
+// Pulse says whether the loop is in a turn, and in which: what a watchdog has to know. It is safe for use from any goroutine.
+func (l *Loop) Pulse() (turn uint64, busy bool) {
+	select {
+	case <-l.stop: // what it still does has deadlines of its own
+		return 0, false
+	case <-l.done:
+		return 0, false
+	default:
+	}
+	return l.stats.Turns.Load(), !l.q.asleep.Load()
+}
+
 // Do runs fn on the loop, soon: before the loop ends if it reports true, never if it reports false, since the loop has ended. It is safe for use
 // from any goroutine.
 func (l *Loop) Do(fn func()) bool {

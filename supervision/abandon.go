@@ -13,6 +13,9 @@ import (
 // This is only sound because names are unique: a zombie that wakes removes
 // its name from the registry, whoever owns it by then.
 func (s *supervisor) abandon(g *guard, after time.Duration) Reason {
+	if g.fence != nil {
+		g.fence.close(s.spec.Watchdog, g.pid.Id)
+	}
 	abandon(s.system, g.pid)
 	s.proc.SendSystemMessage(s.self, &actor.Terminated{Who: g.pid})
 	if nested, ok := g.inner.(*supervisor); ok {

@@ -48,6 +48,12 @@ type ChildSpec struct {
 	// Restart says when the child is started again; zero is Permanent.
 	Restart Restart
 
+	// Limit is how long the child may be in one message before the supervisor's
+	// Watchdog holds it for hung: it is then abandoned, which is an abnormal end
+	// (Hung). Zero means the supervisor's ChildLimit. A child that is watched
+	// gets a context that sends nothing any more once it is abandoned.
+	Limit time.Duration
+
 	// Significant says that the child's own end, if it is not started again,
 	// counts for the supervisor's AutoShutdown. As in OTP, a Permanent child
 	// cannot be significant.
@@ -73,6 +79,8 @@ func (c ChildSpec) Validate() error {
 	case c.Significant && c.Restart == Permanent:
 		return fmt.Errorf("child spec %q: Significant is set, but Restart is permanent, so that the child never ends for good: "+
 			"use Transient or Temporary", c.ID)
+	case c.Limit < 0:
+		return fmt.Errorf("child spec %q: Limit is %v, but a limit cannot be negative: leave it zero for the supervisor's", c.ID, c.Limit)
 	case c.Shutdown < 0:
 		return fmt.Errorf("child spec %q: Shutdown is %v, but a deadline cannot be negative: leave it zero for the default",
 			c.ID, c.Shutdown)

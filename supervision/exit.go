@@ -16,6 +16,9 @@ func (s *supervisor) gone(ctx actor.Context, c *child, reason Reason) {
 		reason = StartFailed{ID: c.spec.ID, Cause: reason}
 	}
 	pid := c.pid()
+	if c.guard != nil && c.guard.fence != nil {
+		c.guard.fence.drop()
+	}
 	c.guard, c.last = nil, reason
 	switch {
 	case c.part == leaving && s.phase == regrouping:

@@ -19,6 +19,7 @@ type guard struct {
 	reason   Reason
 	pid      *actor.PID
 	up       *port // hears of the start; nil if nobody waits for it
+	fence    *fence
 	stopping bool
 }
 
@@ -99,6 +100,10 @@ func (g *guard) announce() {
 // the supervisor; but first it keeps the stack, which is lost there.
 func (g *guard) loudly(ctx actor.Context) {
 	defer g.fault()
+	if g.fence != nil {
+		g.fence.pass(g.inner, ctx)
+		return
+	}
 	g.inner.Receive(ctx)
 }
 
@@ -114,6 +119,10 @@ func (g *guard) fault() {
 // and nothing else.
 func (g *guard) quietly(ctx actor.Context) {
 	defer g.swallow()
+	if g.fence != nil {
+		g.fence.pass(g.inner, ctx)
+		return
+	}
 	g.inner.Receive(ctx)
 }
 

@@ -111,6 +111,11 @@ type (
 	tick struct{}
 	// up says that the child behind guard has started.
 	up struct{ guard *guard }
+	// hung says that the child behind guard does not return.
+	hung struct {
+		guard  *guard
+		reason Hung
+	}
 	// extend says that the nested supervisor behind guard is stopping and may
 	// need as long as by for its next step.
 	extend struct {

@@ -36,6 +36,17 @@ type Error struct{ Err error }
 // Its goroutine may still run; nothing reaches it any more by its PID.
 type Abandoned struct{ After time.Duration }
 
+// Hung is the end of a child whose handler did not return within its Limit.
+// Its goroutine may still run; nothing reaches it any more by its PID, and what
+// it sends by its context becomes a dead letter.
+type Hung struct {
+	Path    string
+	Message string        // type of the message it is in
+	After   time.Duration // how long it was seen in that
+	Limit   time.Duration
+	Stack   []byte // of its goroutine, nil if that was not found
+}
+
 // StartFailed is the end of a child that ended before it reported its start,
 // and of a supervisor that could not start its child ID for that reason.
 type StartFailed struct {
@@ -61,6 +72,10 @@ func (e Error) Error() string { return fmt.Sprintf("error: %v", e.Err) }
 
 func (a Abandoned) Error() string {
 	return fmt.Sprintf("abandoned: did not stop within %v", a.After)
+}
+
+func (h Hung) Error() string {
+	return fmt.Sprintf("hung: has been in %s for %v, the limit is %v: find what blocks it, or raise Limit", h.Message, h.After, h.Limit)
 }
 
 func (s StartFailed) Error() string {
@@ -101,6 +116,9 @@ func (Error) Class() restart.Class { return restart.Abnormal }
 
 // Class implements Reason; the end is an abnormal one.
 func (Abandoned) Class() restart.Class { return restart.Abnormal }
+
+// Class implements Reason; the end is an abnormal one.
+func (Hung) Class() restart.Class { return restart.Abnormal }
 
 // Class implements Reason; the end is an abnormal one.
 func (StartFailed) Class() restart.Class { return restart.Abnormal }

@@ -122,6 +122,12 @@ type Spec struct {
 	// ChildSpec's Limit needs. Nil means the parent's; a root has none then.
 	Stamps Stamps
 
+	// Watchdog looks at the children that have a Limit, or all but supervisors
+	// and small temporary ones if ChildLimit is set. It needs Stamps. Nil means
+	// the parent's; a root has none then, and limits do nothing.
+	Watchdog   *Watchdog
+	ChildLimit time.Duration
+
 	// Clock and Random replace real time and real chance in tests. Random
 	// returns a uniform choice from [0, 1).
 	Clock  Clock
@@ -141,6 +147,9 @@ func (s Spec) Validate() error {
 	}
 	if !s.AutoShutdown.Valid() {
 		return fmt.Errorf("supervisor spec %q: AutoShutdown is %v: use Never, AnySignificant or AllSignificant", s.Name, s.AutoShutdown)
+	}
+	if s.ChildLimit < 0 {
+		return fmt.Errorf("supervisor spec %q: ChildLimit is %v, but a limit cannot be negative: leave it zero for none", s.Name, s.ChildLimit)
 	}
 	if s.Shutdown < 0 {
 		return fmt.Errorf("supervisor spec %q: Shutdown is %v, but a deadline cannot be negative: leave it zero for %v",
@@ -189,6 +198,9 @@ func (s *Spec) inherit(parent *Spec) {
 	}
 	if s.Stamps == nil {
 		s.Stamps = parent.Stamps
+	}
+	if s.Watchdog == nil {
+		s.Watchdog = parent.Watchdog
 	}
 	if s.Random == nil {
 		s.Random = parent.Random

@@ -68,7 +68,14 @@ func (s *supervisor) incarnate(ctx actor.Context, c *child) (g *guard, failed Re
 	}()
 	inner := c.spec.Start()
 	g = &guard{inner: inner, up: s.port}
-	return g, s.spawn(ctx, c.spec.ID, g, actor.PropsFromProducer(s.produce, s.optionsOf(c, g)...))
+	limit := s.limitOf(c, g)
+	if limit > 0 {
+		g.fence = &fence{}
+	}
+	if failed = s.spawn(ctx, c.spec.ID, g, actor.PropsFromProducer(s.produce, s.optionsOf(c, g)...)); failed == nil && limit > 0 {
+		s.watchOver(g, limit)
+	}
+	return g, failed
 }
 
 // optionsOf also hands a nested supervisor what it takes from its parent.

@@ -176,6 +176,8 @@ func (s *supervisor) internal(ctx actor.Context, item any) {
 		s.onTick(ctx)
 	case up:
 		s.onUp(ctx, m.guard)
+	case hung:
+		s.onHung(ctx, m)
 	case extend:
 		s.onExtend(m)
 	case ask:

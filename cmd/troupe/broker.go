@@ -56,6 +56,7 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 	f.tune()
 	signals := watchInterrupts(ctx)
 	defer signals.ignore()
+	cfg.Watch.Exit = os.Exit
 	b, err := assigner.NewBroker(cfg)
 	if err != nil {
 		return usage(err) // it has only looked at the configuration

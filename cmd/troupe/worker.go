@@ -67,6 +67,7 @@ func (a *app) worker(ctx context.Context, f *workerFlags) (err error) {
 	defer stopPrograms()
 	signals := watchInterrupts(ctx)
 	defer signals.ignore()
+	cfg.Watch.Exit = os.Exit
 	w, err := assigner.NewWorker(cfg)
 	if err != nil {
 		return usage(err) // it has only looked at the configuration

@@ -30,6 +30,7 @@ type Broker struct {
 	clients     door
 	workers     door
 	gate        *gate      // nil without keys
+	sentry      *sentry
 	served      chan error // what the loop ended with
 	ending      ending
 }
@@ -54,7 +55,10 @@ func (b *Broker) Serve(ctx context.Context) error {
 	if err := b.Start(ctx); err != nil {
 		return err
 	}
-	_ = b.Wait(ctx) // Close says what has failed
+	failed := b.Wait(ctx)
+	if errors.Is(failed, ErrHung) {
+		return failed // nothing can be closed in order any more
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*b.cfg.Stop)
 	defer cancel()
 	return b.Close(stop)
@@ -78,7 +82,9 @@ func (b *Broker) Start(ctx context.Context) error {
 		return err
 	}
 	b.loop = loop
+	b.sentry = newSentry(b.cfg.Watch, b.cfg.Logger)
 	go func() { b.served <- loop.Serve(context.Background()) }()
+	b.sentry.overLoop("troupe-"+b.incarnation, loop)
 	if err := b.populate(ctx); err != nil {
 		_ = b.Close(ctx)
 		return err
@@ -98,6 +104,8 @@ func (b *Broker) populate(ctx context.Context) error {
 	})
 	name := "troupe-" + b.incarnation
 	spec := b.house.Spec(name, b.machineConfig(name), b.loop.Dispatcher(), b.cfg.Stop)
+	spec.Children = append(spec.Children, embedded(b.cfg.Children, b.cfg.Watch.Child)...)
+	spec.Watchdog = b.sentry.Watchdog
 	tree, err := supervision.Start(ctx, b.system, spec)
 	if err != nil {
 		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
@@ -179,6 +187,8 @@ func (b *Broker) Wait(ctx context.Context) error {
 		return nil
 	case <-b.gate.broken():
 		return b.ending.unless(fmt.Errorf("assigner: the broker's keys: %w", b.gate.guard.Err()))
+	case <-b.sentry.hung():
+		return ErrHung
 	case <-b.tree.Done():
 		return b.ending.unless(b.tree.Err())
 	case <-b.loop.Done():
@@ -208,6 +218,7 @@ func (b *Broker) Close(ctx context.Context) error {
 func (b *Broker) close(ctx context.Context) error {
 	var errs []error
 	b.gate.close()
+	defer b.sentry.close()
 	if b.tree != nil {
 		b.farewell(ctx)
 		if b.tree.Reason() != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
+	"github.com/troupe-mq/troupe/supervision"
 )
 
 // Default endpoints of a broker.
@@ -63,6 +64,12 @@ type BrokerConfig struct {
 	// Stop is how long the parts of the broker may take to stop, each; default 2 s.
 	Stop time.Duration
 
+	// Children are actors and services (supervision.Service) of your own, started after all that is the broker's and stopped before it, under a supervisor
+	// with the default intensity: when that is exceeded, the broker ends.
+	Children []supervision.ChildSpec
+	// Watch is what is watched within the process.
+	Watch WatchConfig
+
 	System  *actor.ActorSystem // default: one of the broker's own
 	Logger  *slog.Logger       // default: slog.Default()
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
@@ -109,6 +116,12 @@ func (c *BrokerConfig) Validate() error {
 		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
 	}
 	if err := checkPolicies(c.Policies); err != nil {
+		return err
+	}
+	if err := c.Watch.validate("BrokerConfig"); err != nil {
+		return err
+	}
+	if err := checkChildren("BrokerConfig", c.Children); err != nil {
 		return err
 	}
 	d := c.withDefaults()

@@ -30,6 +30,12 @@ type ClientConfig struct {
 	// zmqsock.Ciphered.
 	Key string
 
+	// Children are actors and services (supervision.Service) of your own, started after all that is the client's and stopped before it, under a supervisor
+	// with the default intensity: when that is exceeded, the client ends.
+	Children []supervision.ChildSpec
+	// Watch is what is watched within the process.
+	Watch WatchConfig
+
 	System  *actor.ActorSystem // default: one of the client's own
 	Logger  *slog.Logger       // default: slog.Default()
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
@@ -59,6 +65,12 @@ func (c *ClientConfig) Validate() error {
 	}
 	if len(c.Name) > wire.MaxName || c.Spin < 0 || c.MaxBody < 0 || c.DirectPatience < 0 {
 		return fmt.Errorf("assigner: ClientConfig.Name has %d bytes (at most %d), Spin is %d, MaxBody %d and DirectPatience %v (not negative)", len(c.Name), wire.MaxName, c.Spin, c.MaxBody, c.DirectPatience)
+	}
+	if err := c.Watch.validate("ClientConfig"); err != nil {
+		return err
+	}
+	if err := checkChildren("ClientConfig", c.Children); err != nil {
+		return err
 	}
 	if err := checkLoop(bridge.Config{MaxBody: c.MaxBody, Spin: c.Spin, Heartbeat: c.Heartbeat, Silence: c.Silence}); err != nil {
 		return err
@@ -130,7 +142,7 @@ func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 		heartbeat: cfg.Heartbeat, silence: cfg.Silence,
 		brokers: sides, key: cfg.Key, accept: toClients, system: cfg.System, logger: cfg.Logger, context: cfg.Context, maxBody: cfg.MaxBody,
 		perFrame: cfg.PerFrame, name: "troupe-client-" + randomName(), spin: cfg.Spin, busy: c.busy, stop: 2 * time.Second,
-		children: []supervision.ChildSpec{c.directs.child()},
+		children: []supervision.ChildSpec{c.directs.child()}, own: cfg.Children, watch: cfg.Watch,
 	})
 	if err != nil {
 		return err
@@ -163,6 +175,7 @@ func (c *Client) watch() {
 		return
 	case <-c.hub.tree.Done():
 	case <-c.hub.loop.Done():
+	case <-c.hub.sentry.hung():
 	}
 	for _, u := range c.ups {
 		u.finish(&Error{Status: wire.Internal, Text: fmt.Sprintf("a part of the client has failed (%v): close it and dial another one", c.hub.tree.Err())})

@@ -23,6 +23,7 @@ type hub struct {
 	logger *slog.Logger
 	loop   *bridge.Loop
 	tree   *supervision.Tree
+	sentry *sentry
 	served chan error
 	zero   time.Time // when the loop's clock began
 	links  []*link
@@ -63,6 +64,8 @@ type hubConfig struct {
 	perFrame bool
 	name     string
 	children []supervision.ChildSpec
+	own      []supervision.ChildSpec // the embedder's
+	watch    WatchConfig
 	stop     time.Duration
 }
 
@@ -103,7 +106,9 @@ func startHub(ctx context.Context, cfg hubConfig) (*hub, error) {
 		return nil, err
 	}
 	h.loop = loop
+	h.sentry = newSentry(cfg.watch, h.logger)
 	go func() { h.served <- loop.Serve(context.Background()) }()
+	h.sentry.overLoop(cfg.name, loop)
 	if err := h.populate(ctx, cfg); err != nil {
 		_ = h.close(ctx)
 		return nil, err
@@ -124,11 +129,12 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 		}
 		children = append(children, supervision.ChildSpec{ID: id, Start: func() actor.Actor { return l.registrar }})
 	}
+	children = append(children, embedded(cfg.own, cfg.watch.Child)...)
 	none := supervision.Intensity{Restarts: 0, Window: time.Second} // the crash of any part is the end of the hub
 	var err error
 	h.tree, err = supervision.Start(ctx, h.system, supervision.Spec{
 		Name: cfg.name, Options: options, ChildOptions: options, Children: children, Logger: h.logger, Shutdown: cfg.stop,
-		Intensity: none, Stamps: host.Stamps,
+		Intensity: none, Stamps: host.Stamps, Watchdog: h.sentry.Watchdog,
 	})
 	if err != nil {
 		return fmt.Errorf("assigner: %s: its actors did not start: %w", cfg.name, err)
@@ -195,6 +201,7 @@ func (h *hub) loopOptions() []actor.PropsOption {
 // close stops tree and loop; what did not stop in time is named in the error.
 func (h *hub) close(ctx context.Context) error {
 	var errs []error
+	defer h.sentry.close()
 	if h.tree != nil {
 		errs = append(errs, h.tree.Stop(ctx))
 	}

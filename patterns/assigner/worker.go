@@ -51,6 +51,12 @@ type WorkerConfig struct {
 	// Stop is how long an idle part, or a session that is asked to end, may take to stop; default 5 s.
 	Stop time.Duration
 
+	// Children are actors and services (supervision.Service) of your own, started after all that is the worker's and stopped before it, under a supervisor
+	// with the default intensity: when that is exceeded, the worker ends.
+	Children []supervision.ChildSpec
+	// Watch is what is watched within the process.
+	Watch WatchConfig
+
 	System  *actor.ActorSystem // default: one of the worker's own
 	Logger  *slog.Logger       // default: slog.Default()
 	Context *zmqsock.Context   // default: shared by all of the process, which inproc endpoints need
@@ -97,6 +103,12 @@ func (c *WorkerConfig) Validate() error {
 		if err := s.validate(name); err != nil {
 			return err
 		}
+	}
+	if err := c.Watch.validate("WorkerConfig"); err != nil {
+		return err
+	}
+	if err := checkChildren("WorkerConfig", c.Children); err != nil {
+		return err
 	}
 	if err := checkLoop(bridge.Config{MaxBody: c.MaxBody, Heartbeat: c.Heartbeat, Silence: c.Silence}); err != nil {
 		return err
@@ -195,6 +207,9 @@ func (w *Worker) Serve(ctx context.Context) error {
 		return err
 	}
 	failed := w.Wait(ctx)
+	if errors.Is(failed, ErrHung) {
+		return failed // nothing can be closed in order any more
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*w.cfg.Stop)
 	defer cancel()
 	return joined([]error{failed, w.Close(stop)})
@@ -237,7 +252,7 @@ func (w *Worker) start(ctx context.Context) error {
 		heartbeat: w.cfg.Heartbeat, silence: w.cfg.Silence, mute: w.cfg.Heartbeat == 0,
 		brokers: sides, key: w.cfg.Key, accept: toWorkers, system: w.cfg.System, logger: w.cfg.Logger, context: w.cfg.Context,
 		maxBody: w.cfg.MaxBody, perFrame: w.cfg.PerFrame, name: "troupe-worker-" + w.incarnation, stop: w.cfg.Stop,
-		children: children, spin: workerSpin, busy: w.working,
+		children: children, own: w.cfg.Children, watch: w.cfg.Watch, spin: workerSpin, busy: w.working,
 	})
 	if err != nil {
 		return err
@@ -339,6 +354,8 @@ func (w *Worker) Wait(ctx context.Context) error {
 		return nil
 	case <-w.failed:
 		return w.ending.unless(w.refusal())
+	case <-w.hub.sentry.hung():
+		return ErrHung
 	case <-w.hub.tree.Done():
 		return w.ending.unless(w.hub.tree.Err())
 	case <-w.hub.loop.Done():

@@ -36,6 +36,7 @@ var Layers = []Layer{
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/restart", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/liveness", Pure: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "supervision/watch", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/why", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "patterns/*/machine", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{
