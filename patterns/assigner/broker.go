@@ -29,7 +29,7 @@ type Broker struct {
 	pid         *actor.PID
 	clients     door
 	workers     door
-	gate        *gate      // nil without keys
+	gate        *gate // nil without keys
 	sentry      *sentry
 	served      chan error // what the loop ended with
 	ending      ending
