@@ -29,9 +29,9 @@ type WatchConfig struct {
 	// MaxZombies is how many such handlers, and sessions left behind on their threads, may live before the process is to end; default 16, -1: any number.
 	MaxZombies int
 	// Exit ends the process, with supervision.ExitStuck: 70. Default: nothing does, but Wait and Serve return an ErrHung.
-	Exit func(code int)
+	Exit func(code int) `json:"-"`
 	// OnStuck, if not nil, hears of each handler and loop that does not return. It must not block.
-	OnStuck func(supervision.Hung)
+	OnStuck func(supervision.Hung) `json:"-"`
 }
 
 func (c *WatchConfig) validate(of string) error {
