@@ -15,11 +15,6 @@ type Stamp struct {
 	For     time.Duration // how long ago that was
 }
 
-// same reports whether two stamps found the actor in the same message.
-func (s Stamp) same(other Stamp) bool {
-	return s.Message != "" && s.Message == other.Message && s.Handled == other.Handled && s.Since == other.Since
-}
-
 // Stamper is a mailbox that can be asked what its actor is in. Stamp may be
 // called from any goroutine, and waits for no handler.
 type Stamper interface{ Stamp() Stamp }

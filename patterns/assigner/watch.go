@@ -60,10 +60,10 @@ func newSentry(cfg WatchConfig, logger *slog.Logger) *sentry {
 }
 
 func (s *sentry) exit(code int) {
-	s.once.Do(func() { close(s.failed) })
 	if s.cfg.Exit != nil {
-		s.cfg.Exit(code)
+		s.cfg.Exit(code) // before anybody else can end the process with another code
 	}
+	s.once.Do(func() { close(s.failed) })
 }
 
 // hung is closed when the process is to end; a nil sentry's never.
