@@ -13,8 +13,8 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, whoami
-	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, whoami
+	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
@@ -132,8 +132,10 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
+	case "drain":
+		return b.drainOne(r.About, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive and why are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why and drain are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {
