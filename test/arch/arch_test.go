@@ -23,6 +23,7 @@ var rules = []struct {
 	{"LayersExist", CheckLayersExist},
 	{"Pure", CheckPure},
 	{"Sleep", CheckSleep},
+	{"WallClock", CheckWallClock},
 	{"Size", CheckSize},
 	{"TopLevel", CheckTopLevel},
 	{"Text", CheckText},
