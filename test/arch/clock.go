@@ -51,7 +51,8 @@ func wallRead(packages map[string]string, call *ast.CallExpr) string {
 		return ""
 	}
 	name := selector.Sel.Name
-	if imported, _ := qualified(packages, selector); imported != "" && imported != "time" {
+	imported, _ := qualified(packages, selector)
+	if imported != "" && imported != "time" {
 		return "" // a function of another package
 	}
 	if (name == "Round" || name == "Truncate") && len(call.Args) == 1 {
@@ -59,7 +60,7 @@ func wallRead(packages map[string]string, call *ast.CallExpr) string {
 			return name + "(0)"
 		}
 	}
-	if wallReads[name] {
+	if wallReads[name] && (name != "Parse" || imported == "time") { // headers are parsed, too
 		return name
 	}
 	return ""
