@@ -88,7 +88,7 @@ func TestErrorsInJSON(t *testing.T) {
 
 func TestMistypedCommandsAreGuessed(t *testing.T) {
 	require.Contains(t, troupe(t, exitUsage, "brokr").err.String(), `unknown command "brokr" for "troupe": did you mean broker: `+"`troupe help` lists")
-	require.Contains(t, troupe(t, exitUsage, "hit").err.String(), "troupe hit needs one of its commands: kill, list")
+	require.Contains(t, troupe(t, exitUsage, "hit").err.String(), "troupe hit needs one of its commands: alive, kill, list, resume")
 	require.Contains(t, troupe(t, exitOK).out.String(), "troupe broker &")
 }
 

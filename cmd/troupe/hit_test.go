@@ -40,8 +40,7 @@ func TestHitsAreKilled(t *testing.T) {
 	p := troupe(t, exitFailed, h.clients, "hit", "kill", strings.ToUpper(handle), "zz", "0")
 	require.Regexp(t, "^killed "+handle+` \(count at \S+\)`+"\n$", p.out.String())
 	require.Equal(t, 2, strings.Count(p.err.String(), "`troupe hit list` shows them\n"), "%s", p.err)
-	c.say("too late")
-	c.expect(exitFailed)
+	c.expect(exitFailed) // at once, not at the next line
 	require.Contains(t, c.err.String(), "killed (never started)")
 
 	var said struct{ Hits []killed }
@@ -49,7 +48,6 @@ func TestHitsAreKilled(t *testing.T) {
 	require.Equal(t, kept, said.Hits[0].Hit)
 	require.Empty(t, said.Hits[0].Error)
 	require.NotEmpty(t, said.Hits[1].Error)
-	other.say("too late")
 	other.expect(exitFailed)
 }
 

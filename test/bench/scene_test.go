@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,12 @@ func TestPeerCarriesCalls(t *testing.T) {
 			if err := s.open(patient(t), 10); err != nil {
 				return nil, err
 			}
-			return s.run(patient(t), command)
+			for { // a short run on a busy machine may come to no answer in the measured time
+				found, err := s.run(patient(t), command)
+				if err == nil || !strings.Contains(err.Error(), "was answered in the measured time") {
+					return found, err
+				}
+			}
 		})
 		require.NoError(t, err, command)
 		require.Positive(t, found["total"], command)
