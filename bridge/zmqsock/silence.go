@@ -23,6 +23,10 @@ func (c Conn) Silence() (Silence, bool) {
 		return Silence{}, false
 	}
 	if info, err := unix.GetsockoptTCPInfo(c.FD, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		// What has come and was not taken out yet is our own thread's delay, not the peer's silence: when the buffer is full, nothing more can come.
+		if n, err := unix.IoctlGetInt(c.FD, unix.TIOCINQ); err == nil && n > 0 {
+			return Silence{Remembers: true}, true
+		}
 		return Silence{For: time.Duration(info.Last_data_recv) * time.Millisecond, Remembers: true}, true
 	}
 	n, err := unix.IoctlGetInt(c.FD, unix.TIOCOUTQ)
