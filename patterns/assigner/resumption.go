@@ -19,6 +19,7 @@ type resumption struct {
 	sent        uint32        // seq of the last call that was handed to a connection
 	received    uint32        // seq of the last answer
 	tries       uint32        // RESUMEs since the last RESUMED
+	asked       wire.Peer     // the connection that was asked for it last
 	answers     int           // not acknowledged yet, and their bytes
 	bytes       int
 	fromTicket  bool     // of an earlier process: what was under way is to be inherited
@@ -105,7 +106,15 @@ func (h *Hit) takeUp(peer wire.Peer) {
 		return
 	}
 	r.tries++
+	r.asked = peer
 	_ = h.up.link.ep.Sender().SendOn(peer, &wire.Header{Type: wire.Resume, Hit: h.handle, Seq: r.sent, Arg: r.received}, r.key[:])
+}
+
+// askedAt reports whether a connection has been asked for the hit.
+func (h *Hit) askedAt(peer wire.Peer) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.res.asked == peer
 }
 
 // takeUpAll resumes the hits of an earlier connection to the same broker, and ends those of another one.
@@ -124,7 +133,9 @@ func (u *uplink) takeUpAll(incarnation string, peer wire.Peer) {
 	}
 	u.mu.Unlock()
 	for _, h := range mine {
-		h.takeUp(peer)
+		if !h.askedAt(peer) { // else Client.Resume was faster
+			h.takeUp(peer)
+		}
 	}
 	for _, h := range void {
 		h.mu.Lock()
