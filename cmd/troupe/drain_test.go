@@ -32,7 +32,6 @@ func TestBrokerStopsAtTheSecondSignal(t *testing.T) {
 	h.broker.signal(syscall.SIGTERM)
 	h.broker.expect(exitIncomplete)
 	require.Contains(t, h.broker.err.String(), "stopped at the second signal while 1 hit is still open: their clients are told broker-gone")
-	c.say("too late")
 	c.expect(exitUnreachable)
 	require.Contains(t, c.err.String(), "troupe: count: hit "+handle+": broker-gone (")
 	w.signal(os.Interrupt)
