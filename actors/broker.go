@@ -18,7 +18,14 @@ type brokerActor struct {
 	house   *House
 	broker  *machine.Broker
 	timer   Timer
-	workers map[*machine.Worker]*actor.PID
+	workers map[*machine.Worker]*worker
+	early   map[*machine.Hit][]any // events for hits whose actors are not up yet, in order
+}
+
+// worker is what the broker's actor knows of a worker's.
+type worker struct {
+	pid   *actor.PID // nil: it is not up yet
+	early []any      // events for it until then, in order
 }
 
 type (
@@ -27,17 +34,8 @@ type (
 		hit    *machine.Hit
 		status wire.Status
 	}
-	// retell is an event for a hit whose actor is not up yet.
-	retell struct {
-		hit   *machine.Hit
-		event any
-	}
-	// asked is an event for a worker whose actor is not up yet.
-	asked struct {
-		worker *machine.Worker
-		event  any
-	}
-	workerUp struct { // a worker's actor is up
+	retell   struct{ hit *machine.Hit } // there are early events for it
+	workerUp struct {                   // a worker's actor is up
 		worker *machine.Worker
 		pid    *actor.PID
 	}
@@ -83,7 +81,7 @@ func (a *brokerActor) Receive(ctx actor.Context) {
 		a.run(ctx, a.broker.Report(h.now(), m.event, h.take()))
 		a.dismiss(ctx, m.event)
 	case *retell:
-		a.tell(ctx, m.hit, m.event)
+		a.retell(ctx, m.hit)
 	case *wire.PeerGone:
 		a.run(ctx, a.broker.Lose(h.now(), m, h.take()))
 	case *tick:
@@ -105,8 +103,6 @@ func (a *brokerActor) rare(ctx actor.Context) {
 		a.timer.Stop()
 	case *workerUp:
 		a.workerUp(ctx, m)
-	case *asked:
-		a.ask(ctx, m.worker, m.event)
 	case *Administer:
 		answer, fx := a.broker.Administer(h.now(), m.Request, h.take())
 		a.run(ctx, fx)
@@ -165,7 +161,7 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	case machine.Enroll:
 		a.house.ports.Logger.Info("worker registered", "worker", e.Worker.Name, "services", len(e.Worker.Info.Services), "slots", e.Worker.Info.Slots,
 			"pid", e.Worker.Info.PID, "host", e.Worker.Info.Host)
-		a.workers[e.Worker] = nil
+		a.workers[e.Worker] = &worker{}
 		ctx.Send(a.house.workers, &supervision.StartTemporary{
 			ID:    strconv.FormatUint(uint64(e.To), 16),
 			Actor: &workerActor{house: a.house, worker: e.Worker},
@@ -203,25 +199,50 @@ func (a *brokerActor) spawn(ctx actor.Context, e *machine.Effect) {
 	ctx.Send(h.hits, &supervision.StartTemporary{ID: strconv.FormatUint(h.spawned, 10), Actor: &hitActor{house: h}, First: first})
 }
 
-// tell hands an event to a hit's actor; if that is not up yet, the event goes round once more.
+// tell hands an event to a hit's actor; if that is not up yet, the event waits for it.
 func (a *brokerActor) tell(ctx actor.Context, hit *machine.Hit, event any) {
+	if len(a.early) > 0 && a.early[hit] != nil {
+		a.early[hit] = append(a.early[hit], kept(event)) // it may be up, but what came earlier goes first
+		return
+	}
 	if pid := a.house.ports.Directory.Lookup(hit.Handle); pid != nil {
 		ctx.Send(pid, event)
 		return
 	}
 	if hit.State != machine.Ended {
-		ctx.Send(ctx.Self(), &retell{hit, kept(event)})
+		a.early[hit] = []any{kept(event)}
+		ctx.Send(ctx.Self(), &retell{hit})
 	}
 }
 
-// ask hands an event to a worker's actor; if that is not up yet, the event goes round once more.
-func (a *brokerActor) ask(ctx actor.Context, w *machine.Worker, event any) {
-	pid, known := a.workers[w]
-	switch {
-	case pid != nil:
-		ctx.Send(pid, event)
-	case known:
-		ctx.Send(ctx.Self(), &asked{w, kept(event)})
+// retell hands over what has waited for a hit's actor, or goes round once more.
+func (a *brokerActor) retell(ctx actor.Context, hit *machine.Hit) {
+	pid := a.house.ports.Directory.Lookup(hit.Handle)
+	if pid == nil && hit.State != machine.Ended {
+		ctx.Send(ctx.Self(), &retell{hit})
+		return
+	}
+	events := a.early[hit]
+	delete(a.early, hit)
+	if pid != nil {
+		sendAll(ctx, pid, events)
+	}
+}
+
+// ask hands an event to a worker's actor; if that is not up yet, the event waits for it.
+func (a *brokerActor) ask(ctx actor.Context, m *machine.Worker, event any) {
+	switch w := a.workers[m]; {
+	case w == nil: // it is lost
+	case w.pid != nil:
+		ctx.Send(w.pid, event)
+	default:
+		w.early = append(w.early, relayed(event))
+	}
+}
+
+func sendAll(ctx actor.Context, pid *actor.PID, events []any) {
+	for _, e := range events {
+		ctx.Send(pid, e)
 	}
 }
 
@@ -233,12 +254,18 @@ func kept(event any) any {
 	return event
 }
 
+// workerUp gives a worker's actor what was said by way of this one. All of it is older than what the worker says from now on, since its connection was
+// attached to the new actor before this message was sent.
 func (a *brokerActor) workerUp(ctx actor.Context, m *workerUp) {
-	if _, known := a.workers[m.worker]; !known {
+	w := a.workers[m.worker]
+	if w == nil {
 		ctx.Send(m.pid, &dismiss{})
 		return
 	}
-	a.workers[m.worker] = m.pid
+	w.pid = m.pid
+	sendAll(ctx, m.pid, w.early)
+	w.early = nil
+	ctx.Send(m.pid, &settled{})
 }
 
 // dismiss lets the actor of a lost worker go, after the machine has forgotten its name: no challenge can follow.
@@ -253,8 +280,8 @@ func (a *brokerActor) dismiss(ctx actor.Context, event any) {
 	default:
 		return
 	}
-	if pid := a.workers[w]; pid != nil {
-		ctx.Send(pid, &dismiss{})
+	if known := a.workers[w]; known != nil && known.pid != nil {
+		ctx.Send(known.pid, &dismiss{})
 	}
 	delete(a.workers, w)
 }

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -24,13 +25,14 @@ const patience = 30 * time.Second
 
 // loop is a dispatcher whose turns the test runs, all on its own goroutine.
 type loop struct {
-	mu    sync.Mutex
-	ready []func()
-	wake  chan struct{}
+	mu         sync.Mutex
+	ready      []func()
+	wake       chan struct{}
+	throughput int // default 64
 }
 
 // Throughput is the engine's.
-func (l *loop) Throughput() int { return 64 }
+func (l *loop) Throughput() int { return cmp.Or(l.throughput, 64) }
 
 // Schedule is the engine's.
 func (l *loop) Schedule(fn func()) {
@@ -56,6 +58,21 @@ func (l *loop) drain() {
 		for _, fn := range batch {
 			fn()
 		}
+	}
+}
+
+// some runs up to n turns.
+func (l *loop) some(n int) {
+	for range n {
+		l.mu.Lock()
+		if len(l.ready) == 0 {
+			l.mu.Unlock()
+			return
+		}
+		fn := l.ready[0]
+		l.ready = l.ready[1:]
+		l.mu.Unlock()
+		fn()
 	}
 }
 

@@ -49,7 +49,7 @@ func (h *House) Spec(name string, cfg machine.BrokerConfig, dispatcher actor.Dis
 		supervision.Supervisor(HitsChild, supervision.Spec{Options: plain, ChildOptions: hits, OnExit: h.hitExited, Shutdown: stop}),
 		supervision.Supervisor(WorkersChild, supervision.Spec{Options: plain, ChildOptions: plain, OnExit: h.workerExited, Shutdown: stop}),
 		{ID: BrokerChild, Start: func() actor.Actor {
-			return &brokerActor{house: h, broker: machine.NewBroker(cfg, ports{h}), workers: make(map[*machine.Worker]*actor.PID)}
+			return &brokerActor{house: h, broker: machine.NewBroker(cfg, ports{h}), workers: make(map[*machine.Worker]*worker), early: make(map[*machine.Hit][]any)}
 		}},
 	}}
 }

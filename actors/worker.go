@@ -14,6 +14,23 @@ type workerActor struct {
 	house  *House
 	worker *machine.Worker
 	timer  Timer
+	// What the worker has said before this actor was up comes by way of the broker's actor, with settled behind it; what it says directly is held so long.
+	settled bool
+	held    []any
+}
+
+type (
+	settled struct{}
+	// relayed is a message by way of the broker's actor.
+	relay struct{ msg *wire.Message }
+)
+
+// relayed marks a message that goes by way of the broker's actor, and makes its bytes last.
+func relayed(event any) any {
+	if m, ok := event.(*wire.Message); ok {
+		return &relay{m.Copy()}
+	}
+	return event
 }
 
 // report carries what a worker's machine says to its broker.
@@ -21,14 +38,42 @@ type report struct{ event any }
 
 // Receive is the engine's.
 func (a *workerActor) Receive(ctx actor.Context) {
-	h := a.house
 	switch m := ctx.Message().(type) {
+	case *wire.Message, *wire.PeerGone:
+		if !a.settled {
+			a.held = append(a.held, kept(m))
+			return
+		}
+		a.heard(ctx, m)
+	case *relay:
+		a.heard(ctx, m.msg)
+	case *settled:
+		a.settled = true
+		for _, m := range a.held {
+			a.heard(ctx, m)
+		}
+		a.held = nil
+	default:
+		a.rare(ctx)
+	}
+}
+
+// heard takes what the connection says.
+func (a *workerActor) heard(ctx actor.Context, event any) {
+	h := a.house
+	switch m := event.(type) {
 	case *wire.Message:
 		a.run(ctx, a.worker.Message(h.now(), m, h.take()))
-	case *machine.Challenge:
-		a.run(ctx, a.worker.Challenge(h.now(), m, h.take()))
 	case *wire.PeerGone:
 		a.run(ctx, a.worker.Lose(h.now(), m, h.take()))
+	}
+}
+
+func (a *workerActor) rare(ctx actor.Context) {
+	h := a.house
+	switch m := ctx.Message().(type) {
+	case *machine.Challenge:
+		a.run(ctx, a.worker.Challenge(h.now(), m, h.take()))
 	case *tick:
 		a.run(ctx, a.worker.Tick(h.now(), h.take()))
 	case *actor.Started:
