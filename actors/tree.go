@@ -107,7 +107,14 @@ func (h *House) rejected(_ *actor.PID, message any, _ error) {
 // ports are what the broker's machine needs while it decides.
 type ports struct{ h *House }
 
-func (p ports) Reserve() uint64                          { return p.h.ports.Directory.Reserve() }
-func (p ports) Key() (k machine.Key)                     { _, _ = rand.Read(k[:]); return k }
-func (p ports) Free(handle uint64)                       { p.h.ports.Directory.Free(handle) }
+// Reserve is machine.Ports'.
+func (p ports) Reserve() uint64 { return p.h.ports.Directory.Reserve() }
+
+// Key is machine.Ports'.
+func (p ports) Key() (k machine.Key) { _, _ = rand.Read(k[:]); return k }
+
+// Free is machine.Ports'.
+func (p ports) Free(handle uint64) { p.h.ports.Directory.Free(handle) }
+
+// Window is machine.Ports'.
 func (p ports) Window(peer wire.Peer, asked int64) int64 { return p.h.ports.Peers.Window(peer, asked) }

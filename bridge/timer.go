@@ -56,9 +56,14 @@ func (l *Loop) fire() int {
 
 type timers []*Timer
 
-func (h timers) Len() int           { return len(h) }
+// Len is heap.Interface's.
+func (h timers) Len() int { return len(h) }
+
+// Less is heap.Interface's.
 func (h timers) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].index, h[j].index = i, j }
+
+// Swap is heap.Interface's.
+func (h timers) Swap(i, j int) { h[i], h[j] = h[j], h[i]; h[i].index, h[j].index = i, j }
 
 // Push is heap.Interface's.
 func (h *timers) Push(x any) {

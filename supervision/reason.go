@@ -63,25 +63,34 @@ type IntensityExceeded struct {
 	Limit Intensity
 }
 
-func (Normal) Error() string   { return "normal" }
+// Error says the reason in words.
+func (Normal) Error() string { return "normal" }
+
+// Error says the reason in words.
 func (Shutdown) Error() string { return "shutdown" }
 
+// Error says the reason in words.
 func (p Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
+// Error says the reason in words.
 func (e Error) Error() string { return fmt.Sprintf("error: %v", e.Err) }
 
+// Error says the reason in words.
 func (a Abandoned) Error() string {
 	return fmt.Sprintf("abandoned: did not stop within %v", a.After)
 }
 
+// Error says the reason in words.
 func (h Hung) Error() string {
 	return fmt.Sprintf("hung: has been in %s for %v, the limit is %v: find what blocks it, or raise Limit", h.Message, h.After, h.Limit)
 }
 
+// Error says the reason in words.
 func (s StartFailed) Error() string {
 	return fmt.Sprintf("child %q did not start: %v", s.ID, s.Cause)
 }
 
+// Error says the reason in words.
 func (i IntensityExceeded) Error() string {
 	return fmt.Sprintf("more than %d restarts within %v, the last of child %q (%v): "+
 		"remove the cause, or raise Intensity", i.Limit.Restarts, i.Limit.Window, i.ID, i.Last)

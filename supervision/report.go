@@ -20,6 +20,7 @@ type UnstoppedError struct {
 	Cause error
 }
 
+// Error names all of them.
 func (e *UnstoppedError) Error() string {
 	var parts []string
 	if len(e.Abandoned) > 0 {

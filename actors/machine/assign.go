@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"container/heap"
 	"fmt"
 	"math"
 	"strings"
@@ -121,7 +120,7 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 	c.waiting++
 	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
 	s.queue.push(w)
-	heap.Push(&b.waiting, w)
+	b.waiting.Fix(w)
 	return fx
 }
 
@@ -129,7 +128,7 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 func (b *Broker) prolong(s *service) {
 	s.queue.each(func(w *waiter) {
 		w.deadline = w.limit
-		heap.Fix(&b.waiting, w.index)
+		b.waiting.Fix(w)
 	})
 }
 
@@ -147,7 +146,7 @@ func (b *Broker) slots(s *service) int {
 
 func (b *Broker) unqueue(w *waiter) {
 	w.service.queue.remove(w)
-	b.waiting.drop(w)
+	b.waiting.Remove(w)
 	w.client.waiting--
 	b.prune(w.service)
 }
@@ -244,11 +243,11 @@ func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Eff
 // Deadline says when Tick wants to be called, 0 for never.
 func (b *Broker) Deadline() time.Duration {
 	at := sooner(b.nextVerdict(), b.nextJudging())
-	if len(b.waiting) > 0 {
-		at = sooner(at, b.waiting[0].deadline)
+	if b.waiting.Len() > 0 {
+		at = sooner(at, b.waiting.First().deadline)
 	}
-	if len(b.adrift) > 0 {
-		at = sooner(at, b.adrift[0].keep.until)
+	if b.adrift.Len() > 0 {
+		at = sooner(at, b.adrift.First().keep.until)
 	}
 	return at
 }
@@ -268,8 +267,8 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	}
 	fx = b.runJudge(now, fx)
 	fx = b.giveUp(now, fx)
-	for len(b.waiting) > 0 && b.waiting[0].deadline <= now {
-		w := b.waiting[0]
+	for b.waiting.Len() > 0 && b.waiting.First().deadline <= now {
+		w := b.waiting.First()
 		b.unqueue(w)
 		b.totals.Expired++
 		s, text := wire.Expired, fmt.Sprintf("no slot of service %q was free in time: %d slots, %d more hits wait: allow more time, or start more workers",

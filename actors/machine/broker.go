@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/access"
+	"github.com/troupe-mq/troupe/actors/prio"
 	"github.com/troupe-mq/troupe/actors/schedule"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/supervision/liveness"
@@ -62,15 +63,15 @@ type Broker struct {
 	names    map[string]*Worker
 	byHandle map[uint64]*Hit
 	all      hits
-	waiting  deadlines
+	waiting  prio.Queue[*waiter] // by deadline
 	verdicts []verdict
 	judge    liveness.Judge
-	lines    lines           // connections that are judged
-	glances  time.Duration   // how often calls are looked at
-	glanced  time.Duration   // when they were last
-	adrift   drifters        // hits without a client, and graves
-	graves   map[uint64]*Hit // hits that have ended, of which the client may still have to be told
-	nobody   client          // has the hits that are adrift
+	lines    prio.Queue[*line] // connections that are judged
+	glances  time.Duration     // how often calls are looked at
+	glanced  time.Duration     // when they were last
+	adrift   drifters          // hits without a client, and graves
+	graves   map[uint64]*Hit   // hits that have ended, of which the client may still have to be told
+	nobody   client            // has the hits that are adrift
 	arrivals uint64
 	claims   map[wire.Peer]*claim // of connections whose READY waits
 	epoch    uint32
@@ -110,7 +111,7 @@ func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 	b := &Broker{
 		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker), claims: make(map[wire.Peer]*claim),
-		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}},
+		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}}, waiting: newDeadlines(), lines: newLines(), adrift: newDrifters(),
 	}
 	b.beginJudging()
 	return b

@@ -76,7 +76,7 @@ func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect
 	delete(b.clients, g.Peer)
 	y := (&line{client: c, since: now}).lost(now, g)
 	if c.line != nil {
-		b.lines.drop(c.line)
+		b.lines.Remove(c.line)
 		y = c.line.lost(now, g)
 	}
 	y.Done = "its hits are ended, but for those that are kept for it"

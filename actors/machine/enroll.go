@@ -156,7 +156,7 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 		return fx
 	}
 	delete(b.workers, w.Peer)
-	b.lines.drop(w.line)
+	b.lines.Remove(w.line)
 	if why.Worker == "" {
 		why.Worker = w.Name
 	}

@@ -12,7 +12,7 @@ type Inventory struct {
 
 // Inventory returns what the broker holds.
 func (b *Broker) Inventory() Inventory {
-	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: len(b.waiting), Adrift: len(b.adrift), Graves: len(b.graves)}
+	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: b.waiting.Len(), Adrift: b.adrift.Len(), Graves: len(b.graves)}
 	for _, s := range b.services {
 		i.Queued += s.queue.n
 		i.Places += len(s.queue.items)

@@ -30,12 +30,12 @@ func (b *Broker) beginJudging() {
 // nextJudging returns when the judge wants to run, 0 for never: nobody is there to be judged. Between its pulses it looks only at connections that were
 // silent when they were looked at last, and at calls while there are any.
 func (b *Broker) nextJudging() time.Duration {
-	if b.judge.Every == 0 || len(b.lines) == 0 && len(b.limits.running) == 0 {
+	if b.judge.Every == 0 || b.lines.Len() == 0 && len(b.limits.running) == 0 {
 		return 0
 	}
 	at := max(b.judge.Deadline(), 1)
-	if len(b.lines) > 0 {
-		at = min(at, b.lines[0].at)
+	if b.lines.Len() > 0 {
+		at = min(at, b.lines.First().at)
 	}
 	if len(b.limits.running) > 0 {
 		at = min(at, b.glanced+b.glances)

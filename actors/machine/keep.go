@@ -1,10 +1,10 @@
 package machine
 
 import (
-	"container/heap"
 	"encoding/binary"
 	"time"
 
+	"github.com/troupe-mq/troupe/actors/prio"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
@@ -182,51 +182,21 @@ func (k *keep) remember(head wire.Header, text, why []byte) {
 	}
 }
 
-// drifters is a heap of the hits, and of the ends of hits, that nobody holds: the first is given up first.
-type drifters []*Hit
+// drifters are the hits, and the ends of hits, that nobody holds: the first is given up first.
+type drifters struct{ prio.Queue[*Hit] }
 
-// Len is heap.Interface's.
-func (d drifters) Len() int { return len(d) }
+func newDrifters() drifters {
+	return drifters{prio.New(givenUpBefore, func(h *Hit) *int { return &h.keep.index })}
+}
 
-// Less is heap.Interface's.
-func (d drifters) Less(i, j int) bool {
-	if d[i].keep.until != d[j].keep.until {
-		return d[i].keep.until < d[j].keep.until
+func givenUpBefore(a, b *Hit) bool {
+	if a.keep.until != b.keep.until {
+		return a.keep.until < b.keep.until
 	}
-	return d[i].Handle < d[j].Handle
-}
-
-// Swap is heap.Interface's.
-func (d drifters) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].keep.index, d[j].keep.index = i, j
-}
-
-// Push is heap.Interface's.
-func (d *drifters) Push(x any) {
-	h, _ := x.(*Hit)
-	h.keep.index = len(*d)
-	*d = append(*d, h)
-}
-
-// Pop is heap.Interface's.
-func (d *drifters) Pop() any {
-	n := len(*d) - 1
-	h := (*d)[n]
-	(*d)[n] = nil
-	*d = (*d)[:n]
-	h.keep.index = -1
-	return h
+	return a.Handle < b.Handle
 }
 
 func (d *drifters) add(h *Hit, until time.Duration) {
-	d.drop(h)
 	h.keep.until = until
-	heap.Push(d, h)
-}
-
-func (d *drifters) drop(h *Hit) {
-	if h.keep.index >= 0 {
-		heap.Remove(d, h.keep.index)
-	}
+	d.Fix(h)
 }

@@ -1,10 +1,10 @@
 package machine
 
 import (
-	"container/heap"
 	"fmt"
 	"time"
 
+	"github.com/troupe-mq/troupe/actors/prio"
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/supervision/liveness"
 )
@@ -27,7 +27,7 @@ const silenceKnob = "silence of the broker (--silence), and a longer one that th
 
 // judge begins to judge a connection. asked is the limit that the peer asks for, 0 for the broker's.
 func (b *Broker) judgeLine(now time.Duration, l *line, asked time.Duration) *line {
-	if len(b.lines) == 0 {
+	if b.lines.Len() == 0 {
 		b.judge.Rest()
 	}
 	l.peer.Silence, l.since, l.looked, l.index = b.cfg.Silence, now, now, -1
@@ -42,13 +42,10 @@ func (b *Broker) judgeLine(now time.Duration, l *line, asked time.Duration) *lin
 // plan puts a line where its deadline belongs.
 func (b *Broker) plan(l *line) {
 	l.at = l.peer.Deadline()
-	switch {
-	case l.at == 0:
-		b.lines.drop(l)
-	case l.index < 0:
-		heap.Push(&b.lines, l)
-	default:
-		heap.Fix(&b.lines, l.index)
+	if l.at == 0 {
+		b.lines.Remove(l)
+	} else {
+		b.lines.Fix(l)
 	}
 }
 
@@ -56,14 +53,14 @@ func (b *Broker) plan(l *line) {
 // their own when they are due. The loop has read its sockets before.
 func (b *Broker) judgeLines(now, ahead time.Duration, fx []Effect) []Effect {
 	ran := liveness.Event{What: liveness.Ran, Since: b.judge.Since()}
-	for len(b.lines) > 0 && b.lines[0].at <= ahead {
-		l := b.lines[0]
+	for b.lines.Len() > 0 && b.lines.First().at <= ahead {
+		l := b.lines.First()
 		if l.at <= now {
 			l.peer.Step(now, ran, nil)
 		}
 		fx = append(fx, Effect{Kind: Sound, To: l.to})
 		l.at = ahead + b.judge.Every // until Sounded, which follows, knows better
-		heap.Fix(&b.lines, l.index)
+		b.lines.Fix(l)
 	}
 	return fx
 }
@@ -134,37 +131,7 @@ func (l *line) lost(now time.Duration, g *wire.PeerGone) Why {
 	return *y
 }
 
-// lines is a heap of connections: what is due first is looked at first.
-type lines []*line
-
-// Len is heap.Interface's.
-func (h lines) Len() int { return len(h) }
-
-// Less is heap.Interface's.
-func (h lines) Less(i, j int) bool { return h[i].at < h[j].at }
-
-// Swap is heap.Interface's.
-func (h lines) Swap(i, j int) { h[i], h[j] = h[j], h[i]; h[i].index, h[j].index = i, j }
-
-// Push is heap.Interface's.
-func (h *lines) Push(x any) {
-	l, _ := x.(*line)
-	l.index = len(*h)
-	*h = append(*h, l)
-}
-
-// Pop is heap.Interface's.
-func (h *lines) Pop() any {
-	n := len(*h) - 1
-	l := (*h)[n]
-	(*h)[n] = nil
-	*h = (*h)[:n]
-	l.index = -1
-	return l
-}
-
-func (h *lines) drop(l *line) {
-	if l != nil && l.index >= 0 {
-		heap.Remove(h, l.index)
-	}
+// newLines returns a queue of connections: what is due first is looked at first.
+func newLines() prio.Queue[*line] {
+	return prio.New(func(a, b *line) bool { return a.at < b.at }, func(l *line) *int { return &l.index })
 }

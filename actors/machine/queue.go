@@ -1,9 +1,9 @@
 package machine
 
 import (
-	"container/heap"
 	"time"
 
+	"github.com/troupe-mq/troupe/actors/prio"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
@@ -69,42 +69,12 @@ func (q *queue) each(f func(*waiter)) {
 	}
 }
 
-// deadlines is a heap of all waiters of the broker.
-type deadlines []*waiter
-
-// Len is heap.Interface's.
-func (d deadlines) Len() int { return len(d) }
-
-// Less is heap.Interface's: the earlier deadline first, then the earlier OPEN.
-func (d deadlines) Less(i, j int) bool {
-	if d[i].deadline != d[j].deadline {
-		return d[i].deadline < d[j].deadline
-	}
-	return d[i].order < d[j].order
-}
-
-// Swap is heap.Interface's.
-func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i]; d[i].index, d[j].index = i, j }
-
-// Push is heap.Interface's.
-func (d *deadlines) Push(x any) {
-	w := x.(*waiter)
-	w.index = len(*d)
-	*d = append(*d, w)
-}
-
-// Pop is heap.Interface's.
-func (d *deadlines) Pop() any {
-	n := len(*d) - 1
-	w := (*d)[n]
-	(*d)[n] = nil
-	*d = (*d)[:n]
-	w.index = -1
-	return w
-}
-
-func (d *deadlines) drop(w *waiter) {
-	if w.index >= 0 {
-		heap.Remove(d, w.index)
-	}
+// newDeadlines returns a queue of all waiters of the broker: the earlier deadline first, then the earlier OPEN.
+func newDeadlines() prio.Queue[*waiter] {
+	return prio.New(func(a, b *waiter) bool {
+		if a.deadline != b.deadline {
+			return a.deadline < b.deadline
+		}
+		return a.order < b.order
+	}, func(w *waiter) *int { return &w.index })
 }

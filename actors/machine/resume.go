@@ -48,7 +48,7 @@ func (b *Broker) resume(now time.Duration, m *wire.Message, fx []Effect) []Effec
 	if h.State == Ended { // its actor is done: what is left to be told is told here
 		return h.attach(m, fx)
 	}
-	b.adrift.drop(h)
+	b.adrift.Remove(h)
 	b.move(h, c)
 	return append(fx, Effect{Kind: Tell, Hit: h, Event: m})
 }
@@ -88,7 +88,7 @@ func (b *Broker) bury(now time.Duration, h *Hit) {
 	if k == nil {
 		return
 	}
-	b.adrift.drop(h)
+	b.adrift.Remove(h)
 	if k.over || !k.told || k.closed == nil && len(k.kept) == 0 {
 		return
 	}
@@ -110,7 +110,7 @@ func (b *Broker) lateAck(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 		return append(fx, Effect{Kind: Count, Status: wire.BadSeq})
 	}
 	if k := h.keep; m.Header.Arg >= k.acked+uint32(len(k.kept)) {
-		b.adrift.drop(h)
+		b.adrift.Remove(h)
 		delete(b.graves, h.Handle)
 	}
 	return fx
@@ -118,9 +118,9 @@ func (b *Broker) lateAck(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 
 // giveUp ends what nobody has taken up in time.
 func (b *Broker) giveUp(now time.Duration, fx []Effect) []Effect {
-	for len(b.adrift) > 0 && b.adrift[0].keep.until <= now {
-		h := b.adrift[0]
-		b.adrift.drop(h)
+	for b.adrift.Len() > 0 && b.adrift.First().keep.until <= now {
+		h := b.adrift.First()
+		b.adrift.Remove(h)
 		if b.graves[h.Handle] == h {
 			delete(b.graves, h.Handle)
 			continue

@@ -1,39 +1,10 @@
 package schedule
 
-// order is a heap of workers; before says who comes first.
-type order[W any] struct {
-	entries []*Entry[W]
-	before  func(a, b *Entry[W]) bool
-}
+import "github.com/troupe-mq/troupe/actors/prio"
 
-// Len is heap.Interface's.
-func (o *order[W]) Len() int { return len(o.entries) }
-
-// Less is heap.Interface's.
-func (o *order[W]) Less(i, j int) bool { return o.before(o.entries[i], o.entries[j]) }
-
-// Swap is heap.Interface's.
-func (o *order[W]) Swap(i, j int) {
-	q := o.entries
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push is heap.Interface's.
-func (o *order[W]) Push(x any) {
-	e := x.(*Entry[W])
-	e.index = len(o.entries)
-	o.entries = append(o.entries, e)
-}
-
-// Pop is heap.Interface's.
-func (o *order[W]) Pop() any {
-	n := len(o.entries) - 1
-	e := o.entries[n]
-	o.entries[n] = nil
-	o.entries = o.entries[:n]
-	e.index = -1
-	return e
+// inOrder returns a queue of workers; before says who comes first.
+func inOrder[W any](before func(a, b *Entry[W]) bool) prio.Queue[*Entry[W]] {
+	return prio.New(before, func(e *Entry[W]) *int { return &e.index })
 }
 
 // free compares by who has a free slot at all; decided says that it has settled the matter. Who has none is not chosen, so any order will do.

@@ -69,15 +69,15 @@ func ParseName(s string) (Name, error) {
 func New[W any](name Name, pick func(n int) int) Policy[W] {
 	switch name {
 	case LRU:
-		return &ranked[W]{order: order[W]{before: longestPast[W]}}
+		return &ranked[W]{order: inOrder(longestPast[W]), growth: newGrowth[W]()}
 	case RoundRobin:
-		return &ranked[W]{order: order[W]{before: earliestPass[W]}, stride: oneTurn[W]}
+		return &ranked[W]{order: inOrder(earliestPass[W]), growth: newGrowth[W](), stride: oneTurn[W]}
 	case Weighted:
-		return &ranked[W]{order: order[W]{before: earliestPass[W]}, stride: byWeight[W]}
+		return &ranked[W]{order: inOrder(earliestPass[W]), growth: newGrowth[W](), stride: byWeight[W]}
 	case Random:
-		return &sampled[W]{pick: pick}
+		return &sampled[W]{growth: newGrowth[W](), pick: pick}
 	case TwoChoices:
-		return &sampled[W]{pick: pick, two: true}
+		return &sampled[W]{growth: newGrowth[W](), pick: pick, two: true}
 	}
-	return &ranked[W]{order: order[W]{before: leastBusy[W]}}
+	return &ranked[W]{order: inOrder(leastBusy[W]), growth: newGrowth[W]()}
 }

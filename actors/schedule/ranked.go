@@ -1,6 +1,6 @@
 package schedule
 
-import "container/heap"
+import "github.com/troupe-mq/troupe/actors/prio"
 
 // turn is the virtual time that one turn takes at weight 1.
 const turn = 1 << 20
@@ -8,7 +8,7 @@ const turn = 1 << 20
 // ranked chooses who comes first in an order. With a stride it is stride scheduling (Waldspurger and Weihl, 1995): each choice moves the worker's
 // virtual time on by its stride, and the earliest is next.
 type ranked[W any] struct {
-	order  order[W]
+	order  prio.Queue[*Entry[W]]
 	stride func(*Entry[W]) uint64
 	growth growth[W]
 	clock  uint64 // the virtual time of the last choice
@@ -22,8 +22,8 @@ func byWeight[W any](e *Entry[W]) uint64 { return max(turn/uint64(e.load.share()
 // Add is Policy's. A newcomer begins at the present virtual time: it does not catch up on turns that it was not there for.
 func (p *ranked[W]) Add(w W, l *Load) *Entry[W] {
 	p.came++
-	e := &Entry[W]{Worker: w, load: l, order: p.came, pass: p.clock, grow: -1, in: true}
-	heap.Push(&p.order, e)
+	e := &Entry[W]{Worker: w, load: l, order: p.came, pass: p.clock, index: -1, grow: -1, in: true}
+	p.order.Fix(e)
 	p.growth.fix(e)
 	return e
 }
@@ -34,14 +34,14 @@ func (p *ranked[W]) Remove(e *Entry[W]) {
 		return
 	}
 	e.in = false
-	heap.Remove(&p.order, e.index)
-	p.growth.remove(e)
+	p.order.Remove(e)
+	p.growth.Remove(e)
 }
 
 // Fix is Policy's.
 func (p *ranked[W]) Fix(e *Entry[W]) {
 	if e.in {
-		heap.Fix(&p.order, e.index)
+		p.order.Fix(e)
 		p.growth.fix(e)
 	}
 }
@@ -51,10 +51,10 @@ func (p *ranked[W]) Len() int { return p.order.Len() }
 
 // Choose is Policy's.
 func (p *ranked[W]) Choose() (*Entry[W], bool) {
-	if p.order.Len() == 0 || p.order.entries[0].load.Free() == 0 {
+	if p.order.Len() == 0 || p.order.First().load.Free() == 0 {
 		return nil, false
 	}
-	e := p.order.entries[0]
+	e := p.order.First()
 	p.took(e)
 	return e, true
 }

@@ -29,7 +29,7 @@ func (p *sampled[W]) Remove(e *Entry[W]) {
 	e.in = false
 	p.n--
 	p.drop(e)
-	p.growth.remove(e)
+	p.growth.Remove(e)
 }
 
 // Fix is Policy's.

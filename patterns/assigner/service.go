@@ -80,7 +80,9 @@ func (s *Service) open(ctx context.Context, o *Opening) (Session, error) {
 
 type plainSession struct{ h Handler }
 
+// Call is Session's.
 func (s plainSession) Call(ctx context.Context, c *Call) ([]byte, error) { return s.h(ctx, c) }
+// Close is Session's.
 func (s plainSession) Close() error                                      { return nil }
 
 // Opening is what a session is opened with.

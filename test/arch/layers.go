@@ -21,7 +21,7 @@ type Layer struct {
 
 // pureTypes may be shared by all pure packages: each other's types.
 var pureTypes = []string{
-	"actors/access", "actors/machine", "actors/schedule", "bridge/wire", "supervision/liveness", "supervision/restart",
+	"actors/access", "actors/machine", "actors/prio", "actors/schedule", "bridge/wire", "supervision/liveness", "supervision/restart",
 	"supervision/why",
 }
 
@@ -32,6 +32,7 @@ const pureWhy = "a pure package decides and does nothing else: standard library 
 var Layers = []Layer{
 	{Path: "actors/access", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "actors/machine", Pure: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "actors/prio", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "actors/schedule", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/restart", Pure: true, Imports: pureTypes, Why: pureWhy},
