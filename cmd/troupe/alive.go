@@ -15,33 +15,36 @@ import (
 )
 
 func (a *app) hitAliveCommand() *cobra.Command {
-	t := &target{one: true}
-	cmd := &cobra.Command{
+	return a.aliveCommand(hitHandles, &cobra.Command{
 		Use: "alive HIT", Short: "Tell whether both sides of a hit live, and whether it gets on",
 		Long: `Tell of a hit, named by its handle or the beginning of it, whether its worker and its client are alive, which call is running and for how long,
 and how long ago its thread gave a sign (an answer, a report of progress). The broker answers by itself: a busy worker is alive, that it does not get
 on is what PROGRESS tells.
 
 The exit code is 1 when there is no such hit.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
-				hits, err := allHits(ctx, c)
-				if err != nil {
-					return err
-				}
-				row, err := find(hits, args[0])
-				if err != nil {
-					return err
-				}
-				var h machine.HitAlive
-				if err := administer(ctx, c, machine.AdminRequest{Cmd: "hit.alive", Hit: row.Hit}, &h); err != nil {
-					return err
-				}
-				return a.printHitAlive(h)
-			})
-		},
-		ValidArgsFunction: a.completeFrom(t, hitHandles),
+	}, func(ctx context.Context, c *assigner.Client, name string) error {
+		hits, err := allHits(ctx, c)
+		if err != nil {
+			return err
+		}
+		row, err := find(hits, name)
+		if err != nil {
+			return err
+		}
+		var h machine.HitAlive
+		if err := administer(ctx, c, machine.AdminRequest{Cmd: "hit.alive", Hit: row.Hit}, &h); err != nil {
+			return err
+		}
+		return a.printHitAlive(h)
+	})
+}
+
+// aliveCommand completes a command that asks the broker once, about what its one argument names.
+func (a *app) aliveCommand(names func(context.Context, *assigner.Client) ([]string, error), cmd *cobra.Command, ask func(context.Context, *assigner.Client, string) error) *cobra.Command {
+	t := &target{one: true}
+	cmd.Args, cmd.ValidArgsFunction = cobra.ExactArgs(1), a.completeFrom(t, names)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error { return ask(ctx, c, args[0]) })
 	}
 	t.add(cmd.Flags(), 10*time.Second, "the answer")
 	return cmd
@@ -75,27 +78,19 @@ func runningWords(v wire.VitalsInfo) string {
 }
 
 func (a *app) workerAliveCommand() *cobra.Command {
-	t := &target{one: true}
-	cmd := &cobra.Command{
+	return a.aliveCommand(workerNames, &cobra.Command{
 		Use: "alive WORKER", Short: "Tell whether a worker lives, and whether its hits get on",
 		Long: `Tell of a worker, by its name, whether it is alive, and of each of its hits which call is running and how long ago its thread gave a sign. The
 broker answers by itself: a worker whose code is busy is alive.
 
 The exit code is 1 when no worker has this name.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.askOnce(cmd, t, func(ctx context.Context, c *assigner.Client) error {
-				var w machine.WorkerAlive
-				if err := administer(ctx, c, machine.AdminRequest{Cmd: "worker.alive", Worker: args[0]}, &w); err != nil {
-					return err
-				}
-				return a.printWorkerAlive(w)
-			})
-		},
-		ValidArgsFunction: a.completeFrom(t, workerNames),
-	}
-	t.add(cmd.Flags(), 10*time.Second, "the answer")
-	return cmd
+	}, func(ctx context.Context, c *assigner.Client, name string) error {
+		var w machine.WorkerAlive
+		if err := administer(ctx, c, machine.AdminRequest{Cmd: "worker.alive", Worker: name}, &w); err != nil {
+			return err
+		}
+		return a.printWorkerAlive(w)
+	})
 }
 
 func (a *app) printWorkerAlive(w machine.WorkerAlive) error {

@@ -14,26 +14,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.Roles(map[string]harness.Role{"broker": brokerRole, "worker": workerRole, "client": clientRole})
+	harness.Roles(map[string]harness.Role{"broker": harness.BrokerRole, "worker": workerRole, "client": clientRole})
 	goleak.VerifyTestMain(m)
-}
-
-// brokerRole runs a broker until the test ends it.
-func brokerRole(ctx context.Context, stage *harness.Stage) error {
-	var cfg assigner.BrokerConfig
-	if err := stage.Config(&cfg); err != nil {
-		return err
-	}
-	b, err := assigner.NewBroker(cfg)
-	if err != nil {
-		return err
-	}
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	stage.Say("started")
-	<-ctx.Done()
-	return b.Close(context.Background())
 }
 
 // workerConfig is what a worker process is told, in Go and in Python.

@@ -15,26 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	rig.Main(m, map[string]rig.Role{"broker": brokerRole, "peers": peersRole})
-}
-
-// brokerRole runs a broker until the test ends it, and says where it listens.
-func brokerRole(ctx context.Context, stage *rig.Stage) error {
-	var cfg assigner.BrokerConfig
-	if err := stage.Config(&cfg); err != nil {
-		return err
-	}
-	b, err := assigner.NewBroker(cfg)
-	if err != nil {
-		return err
-	}
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	stage.Say("clients %s", b.ClientEndpoints()[0])
-	stage.Say("workers %s", b.WorkerEndpoints()[0])
-	<-ctx.Done()
-	return b.Close(context.Background())
+	rig.Main(m, map[string]rig.Role{"broker": rig.BrokerRole, "peers": peersRole})
 }
 
 func upper(_ context.Context, c *assigner.Call) ([]byte, error) { return bytes.ToUpper(c.Body()), nil }

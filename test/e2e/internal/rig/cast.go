@@ -1,35 +1,12 @@
 package rig
 
 import (
-	"context"
-
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/test/harness"
 )
 
-// BrokerRole is the role of a broker in a process of its own. It runs until the test closes its input; "drain" drains it.
-func BrokerRole(ctx context.Context, stage *Stage) error {
-	var cfg assigner.BrokerConfig
-	if err := stage.Config(&cfg); err != nil {
-		return err
-	}
-	b, err := assigner.NewBroker(cfg)
-	if err != nil {
-		return err
-	}
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	stage.Say("started")
-	go func() {
-		for line := range stage.Heard() {
-			if line == "drain" && b.Drain(ctx) == nil {
-				stage.Say("drained")
-			}
-		}
-	}()
-	<-ctx.Done()
-	return b.Close(context.Background())
-}
+// BrokerRole is harness.BrokerRole.
+var BrokerRole = harness.BrokerRole
 
 // BrokerAlone starts the site's broker in a process of its own, by the role "broker", which is BrokerRole.
 func (s *Site) BrokerAlone(change ...func(*assigner.BrokerConfig)) *Process {
