@@ -26,7 +26,7 @@ type experiment struct {
 
 // pairs are taken in turn; in every other round the second of a pair comes first.
 var pairs = [][]experiment{
-	{routed(proxy512, peer, 512, 32), routed(troupe512, troupe, 512, 32)},
+	{routed(proxy512, peer, 512, 32), routed(troupe512, troupe, 512, 32), curve(curveTroupe512, troupe), curve(curveProxy512, peer)},
 	{routed(proxy64, peer, 64, 32), routed(troupe64, troupe, 64, 32)},
 	{routed(proxyKiB, peer, 512, 1024), routed(troupeKiB, troupe, 512, 1024)},
 	{routed(proxy1, peer, 1, 32), routed(troupe1, troupe, 1, 32)},

@@ -19,7 +19,14 @@ type child struct{ *process.Process }
 
 // start starts a child. With merge its standard error is read with its standard output.
 func start(merge bool, program string, args ...string) (*child, error) {
-	p, err := process.Start(exec.Command(program, args...), process.Config{Input: true, Lines: true, Merge: merge})
+	return startWith(nil, merge, program, args...)
+}
+
+// startWith starts a child that finds more in its environment.
+func startWith(env []string, merge bool, program string, args ...string) (*child, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(cmd.Environ(), env...)
+	p, err := process.Start(cmd, process.Config{Input: true, Lines: true, Merge: merge})
 	if err != nil {
 		return nil, err
 	}

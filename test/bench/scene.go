@@ -24,6 +24,7 @@ type scene struct {
 	at     endpoints
 	others []*child // stopped before the broker, the last first
 	load   *child
+	env    []string // of the load client and the others, in addition
 }
 
 // brokerCommand is the command line of Troupe's broker. It prints the endpoints that it has bound.
@@ -43,9 +44,9 @@ func (h *house) openScene(ctx context.Context, kind string, flags ...string) (*s
 	return h.openBroker(ctx, kind, command)
 }
 
-// openBroker starts a broker by this command line.
-func (h *house) openBroker(ctx context.Context, kind string, command []string) (*scene, error) {
-	broker, err := start(false, command[0], command[1:]...)
+// openBroker starts a broker by this command line, with so much more in its environment.
+func (h *house) openBroker(ctx context.Context, kind string, command []string, env ...string) (*scene, error) {
+	broker, err := startWith(env, false, command[0], command[1:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +82,13 @@ func (s *scene) startC(ctx context.Context, workers, slots int) error {
 		}
 	}
 	var err error
-	s.load, err = start(false, s.house.program(programLoad), s.at.client, s.kind)
+	s.load, err = startWith(s.env, false, s.house.program(programLoad), s.at.client, s.kind)
 	return err
 }
 
 // add starts a process of the scene and waits until it says that it is ready.
 func (s *scene) add(ctx context.Context, program string, args ...string) error {
-	p, err := start(false, program, args...)
+	p, err := startWith(s.env, false, program, args...)
 	if err != nil {
 		return err
 	}
