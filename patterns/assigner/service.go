@@ -123,6 +123,7 @@ func (c *Call) Progress(done float64, note string) { c.slot.progress(c.Seq, done
 // lengthens the lease of this call, never shortens it, and must be called by the handler. Calls of direct hits are not judged by the broker.
 func (c *Call) Hold(d time.Duration) {
 	if c.slot.direct == nil && d > 0 {
+		c.slot.promise(d)
 		c.slot.send(wire.Header{Type: wire.Hold, Seq: c.Seq, Arg: uint32(min(d.Milliseconds(), wire.MaxLimitMS))})
 	}
 }
