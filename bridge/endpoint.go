@@ -40,6 +40,8 @@ type EndpointConfig struct {
 	Direct bool
 	// Once gives a DEALER up when its connection is lost, in place of making a fresh one: its keeper hears of the loss, and the endpoint is shut.
 	Once bool
+	// Ends, on a DEALER, hears of each END before whoever serves its hit, whose mailbox may be blocked. It is called on the loop, and borrows the message.
+	Ends func(*wire.Message)
 }
 
 // Endpoint is one socket of a loop. It belongs to the loop's goroutine, but for Addrs and Sender, which are safe for use from any.

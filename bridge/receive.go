@@ -135,7 +135,7 @@ var kinds = [256]kind{
 	wire.Opened: {hit: true}, wire.Reply: {hit: true}, wire.Working: {hit: true}, wire.Error: {hit: true}, wire.Ended: {hit: true}, wire.Tally: {hit: true}, wire.Hold: {hit: true},
 	wire.Ack: {hit: true}, wire.Probe: {hit: true},
 	wire.Part:   {hit: true},
-	wire.End:    {slot: true},
+	wire.End:    {door: (*Endpoint).end},
 	wire.Credit: {door: (*Endpoint).credit}, wire.Ping: {door: (*Endpoint).pong}, wire.Welcome: {door: (*Endpoint).welcome},
 }
 
@@ -247,6 +247,14 @@ func (ep *Endpoint) credit(p *peer, m *wire.Message) {
 	if p.guest != nil {
 		p.guest.credit(m.Header.Arg)
 	}
+}
+
+// end hands END to whoever serves its hit, behind the hit's calls.
+func (ep *Endpoint) end(p *peer, m *wire.Message) {
+	if ep.cfg.Ends != nil {
+		ep.cfg.Ends(m)
+	}
+	ep.deliver(p, m, ep.sender != nil)
 }
 
 // pong answers a PING: this loop lives.

@@ -38,6 +38,8 @@ func (s *supervisor) request(ctx actor.Context, message, from any) {
 		s.startTemporary(ctx, m, answerer[*Started](from, m.ReplyTo))
 	case *StopChild:
 		s.stopChild(ctx, m.ID, answerer[*ChildStopped](from, m.ReplyTo))
+	case *Abandon:
+		s.giveUp(ctx, m)
 	case *Watch:
 		s.watch(ctx, m)
 	case *Unwatch:

@@ -46,6 +46,15 @@ type (
 		ReplyTo *actor.PID
 	}
 
+	// Abandon gives a child up that does not return, as the watchdog does: nobody
+	// reaches it any more, and should it come back it ends. Its end is the
+	// Reason. An unknown ID is ignored. Who sends it counts the zombie
+	// (Watchdog.Abandoned).
+	Abandon struct {
+		ID     string
+		Reason Hung
+	}
+
 	// Watch sends the Watcher an *Exited for every end of the child ID, and a
 	// *Started for every restart, until the child is forgotten. An unknown ID
 	// is answered with an *Exited whose reason is Error{ErrNoChild}.

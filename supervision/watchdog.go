@@ -171,12 +171,17 @@ func (w *Watchdog) tell(e *watched, what string, seen time.Duration) {
 	if e.Stack != nil {
 		h.Stack = e.Stack()
 	}
+	w.Report(h)
+	e.Stuck(h)
+}
+
+// Report tells of a handler that does not return, whoever has found that out.
+func (w *Watchdog) Report(h Hung) {
 	w.cfg.Logger.Error("a handler does not return", "path", h.Path, "message", h.Message, "for", h.After,
 		"limit", h.Limit, "stack", string(h.Stack))
 	if w.cfg.OnStuck != nil {
 		w.cfg.OnStuck(h)
 	}
-	e.Stuck(h)
 }
 
 // Zombies returns how many handlers have been given up and have not come back,

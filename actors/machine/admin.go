@@ -56,6 +56,7 @@ type WorkerRow struct {
 	Slots    int      `json:"slots"`
 	Max      int      `json:"slots_max"` // how many slots there can be
 	Used     int      `json:"used"`
+	Zombies  int      `json:"zombies,omitempty"` // threads of sessions that did not come back; their slots have new ones
 	Served   uint64   `json:"hits_served"`
 	AgeMS    int64    `json:"age_ms"`
 	Key      string   `json:"key,omitempty"` // the name of its key
@@ -84,6 +85,7 @@ type StatusReport struct {
 	Clients     int               `json:"clients"`
 	Workers     int               `json:"workers"`
 	Hits        int               `json:"hits"`
+	Zombies     int               `json:"zombies"` // threads of the workers' that did not come back
 	Services    []ServiceRow      `json:"services"`
 	Totals      Totals            `json:"totals"`
 	Access      *AccessTotals     `json:"access,omitempty"`   // where peers have keys
@@ -147,6 +149,9 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 	r := StatusReport{
 		Broker: b.cfg.Name, Incarnation: b.cfg.Incarnation, UpMS: now.Milliseconds(), Draining: b.draining,
 		Clients: len(b.clients), Workers: len(b.workers), Hits: b.all.n, Totals: b.totals, Services: []ServiceRow{},
+	}
+	for _, w := range b.workers {
+		r.Zombies += w.zombies
 	}
 	rows := make(map[*service]*ServiceRow)
 	byName := make(map[string]*ServiceRow)
@@ -230,7 +235,7 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	for _, w := range b.workers {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
+			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Zombies: w.zombies, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
 			Checked: (now - w.line.looked).Milliseconds(), Heard: (now - w.line.peer.Heard()).Milliseconds(),
 			Limit: w.line.peer.Silence.Milliseconds(), Why: b.lastWhy(w.Name),
 		})

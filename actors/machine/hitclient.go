@@ -128,7 +128,7 @@ func (h *Hit) end(reason wire.Status, cancel bool, fx []Effect) []Effect {
 	if h.OneShot || h.State >= Aborting {
 		return fx
 	}
-	if h.LastSeq == 0 {
+	if h.LastSeq == 0 || cancel { // who is to stop must know that this is the end, even when its last call waits unread
 		fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
 	}
 	h.reason = reason

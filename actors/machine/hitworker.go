@@ -80,7 +80,7 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 // workers are the statuses that a worker may say of a call or a session. All others are the broker's: by some of them a client takes a seq back.
 var workers = [wire.Statuses]bool{
 	wire.ServiceError: true, wire.Panicked: true, wire.Expired: true, wire.Cancelled: true, wire.BadBody: true, wire.TooLarge: true, wire.LostReply: true,
-	wire.BadPart: true, wire.OverCredit: true, wire.SlotTaken: true, wire.LeaseOver: true, wire.UnknownHit: true, wire.UnknownService: true, wire.Draining: true,
+	wire.BadPart: true, wire.OverCredit: true, wire.SlotTaken: true, wire.LeaseOver: true, wire.UnknownHit: true, wire.UnknownService: true, wire.Draining: true, wire.IsStuck: true,
 }
 
 // ownWord returns a worker's status, or service-error in place of one that is not its own to say.

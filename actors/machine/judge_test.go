@@ -229,6 +229,54 @@ func TestAStuckCallFailsWhereItsServiceWantsThat(t *testing.T) {
 	}
 }
 
+func TestACallThatIsStuckWhileItsHitCloses(t *testing.T) {
+	quote(t, "so it is with a hit that closes in peace, but for END, which it has had.")
+	s, h := stuck(t, wire.Term{Repair: "fail"})
+	h.client(wire.Header{Type: wire.Close})
+	h.w.expect(wire.End)
+	s.pass(11 * time.Second)
+	require.Equal(t, wire.IsStuck, h.c.expect(wire.Closed).Header.Status)
+	h.w.expect(wire.Cancel)
+	h.w.silent()
+	s.pass(time.Minute)
+	require.Len(t, s.notes, 1)
+	h.worker(wire.Header{Type: wire.Ended, Status: wire.IsStuck, Arg: 1}, "written off")
+	require.Zero(t, s.used(), "the slot is free")
+	h.c.silent()
+}
+
+// A last call that waits behind the one that is stuck tells its worker nothing before it is read.
+func TestAStuckCallBeforeTheLastOne(t *testing.T) {
+	s, h := stuck(t, wire.Term{Repair: "fail"})
+	h.call(3, wire.Last)
+	h.w.expect(wire.Call)
+	s.pass(11 * time.Second)
+	require.Equal(t, wire.IsStuck, h.c.expect(wire.Closed).Header.Status)
+	h.w.expect(wire.Cancel)
+	h.w.expect(wire.End)
+	h.worker(wire.Header{Type: wire.Ended, Status: wire.IsStuck, Arg: 1}, "written off")
+	require.Zero(t, s.used())
+	h.c.silent()
+}
+
+// A worker may say that a thread of its own is stuck.
+func TestAWorkerWritesAThreadOff(t *testing.T) {
+	s := newTheatre(t, config())
+	c, w := s.client(), s.worker("w", 1)
+	h := s.opened(c, w, 1, 0)
+	h.call(1, 0)
+	h.w.expect(wire.Call)
+	h.worker(wire.Header{Type: wire.Ended, Status: wire.IsStuck, Arg: 1}, "written off")
+	m := h.c.expect(wire.Closed)
+	require.Equal(t, []any{wire.IsStuck, uint32(1)}, []any{m.Header.Status, m.Header.Arg})
+	w.say(wire.Header{Type: wire.Changed}, `{"slots": 1, "zombies": 1}`)
+	require.Equal(t, 1, s.broker.Status(s.now).Zombies)
+	w.say(wire.Header{Type: wire.Changed}, `{"slots": 1}`)
+	require.Zero(t, s.broker.Status(s.now).Zombies)
+	w.say(wire.Header{Type: wire.Changed}, `{"slots": 1, "zombies": -1}`)
+	w.expectError(wire.BadFrame, wire.NeverStarted)
+}
+
 func TestADeclaredLease(t *testing.T) {
 	quote(t, "lengthens the lease of this call, never shortens it. HOLD of a call that is over is dropped.")
 	s, h := stuck(t, wire.Term{LeaseMS: 30_000, Repair: "tell"})

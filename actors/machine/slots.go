@@ -31,6 +31,7 @@ func (b *Broker) slotsChanged(now time.Duration, e *SlotsChanged, fx []Effect) [
 	if e.Info.SlotsMax != nil {
 		w.most = *e.Info.SlotsMax
 	}
+	w.zombies = e.Info.Zombies
 	w.changes++
 	w.resize()
 	w.fix()

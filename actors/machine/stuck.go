@@ -56,6 +56,11 @@ func (h *Hit) busy() bool {
 	return h.Accepted != h.Answered || h.State == Opening || h.State == Aborting
 }
 
+// mayStop reports whether the hit's worker was not told yet to stop what runs.
+func (h *Hit) mayStop() bool {
+	return h.State == Opening || h.State == Open || h.State == Closing && h.reason == wire.OK
+}
+
 // hold takes a worker's word that the running call will give no sign for some time.
 func (h *Hit) hold(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	switch {
@@ -101,7 +106,7 @@ func (b *Broker) callVerdict(now time.Duration, h *Hit, f liveness.Effect, fx []
 		y.Detector, y.Knob = "progress lease", "--stuck of the broker; for a service a longer lease (Service.Lease, lease_ms in READY), for a call Call.Hold"
 		y.Measured = fmt.Sprintf("the hit's thread has given no sign for %v, its lease is %v; its worker is alive", f.Measured.Round(time.Millisecond), f.Limit)
 		y.Done = "it was noted: the call goes on, and its client may cancel it"
-		if h.names.repair != repairTell && h.State != Aborting && h.State != Closing {
+		if h.names.repair != repairTell && h.mayStop() {
 			y.Done = "the calls were cancelled, the client was told, the session is being ended"
 			fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Stuck{Why: *y}})
 		}
@@ -130,7 +135,7 @@ func (h *Hit) whyCall(now time.Duration, f liveness.Effect) *Why {
 
 // Overdue takes Stuck: the client is told at once, and the session is ended. The slot is taken until the worker has done so.
 func (h *Hit) Overdue(_ time.Duration, e *Stuck, fx []Effect) []Effect {
-	if !h.busy() || h.State != Opening && h.State != Open {
+	if !h.busy() || !h.mayStop() {
 		return fx // the answer came meanwhile
 	}
 	text := e.Why.Measured + ": its calls were cancelled: open another hit, or give the service a longer lease"

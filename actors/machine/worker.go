@@ -44,6 +44,7 @@ type Worker struct {
 	told     int           // slots, as the worker has said, and with those it was asked to make since
 	most     int           // how many there can be, as it has said
 	changes  uint32        // how often it has said so
+	zombies  int           // threads of it that have not come back
 	entries  []*schedule.Entry[*Worker]
 	services []*service
 	names    map[string]*Names

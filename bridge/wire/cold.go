@@ -46,6 +46,7 @@ type Term struct {
 type ChangedInfo struct {
 	Slots    int  `json:"slots"`               // hits the broker may have open here at present
 	SlotsMax *int `json:"slots_max,omitempty"` // how far that can grow at present; nil: as READY said
+	Zombies  int  `json:"zombies,omitempty"`   // threads of sessions that did not come back, and hold no slot any more
 }
 
 // VitalsInfo is the JSON frame of VITALS.
@@ -165,6 +166,8 @@ func ParseChanged(b []byte) (ChangedInfo, error) {
 	case err != nil:
 	case c.Slots < 0 || c.Slots > MaxSlots:
 		err = bad(BadFrame, "CHANGED: slots is %d: from 0 to %d are possible", c.Slots, MaxSlots)
+	case c.Zombies < 0:
+		err = bad(BadFrame, "CHANGED: zombies is %d: count from 0", c.Zombies)
 	case c.SlotsMax != nil && (*c.SlotsMax < c.Slots || *c.SlotsMax > MaxSlots):
 		err = bad(BadFrame, "CHANGED: slots_max is %d with %d slots: from as many as slots to %d are possible", *c.SlotsMax, c.Slots, MaxSlots)
 	}

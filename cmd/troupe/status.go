@@ -64,6 +64,7 @@ func (a *app) printCounters(s machine.StatusReport) error {
 	fmt.Fprintf(w, "hits\t%d opened, %d ended, %d failed, %d crashed\n", t.Opened, t.Ended, t.Failed, t.Crashed)
 	fmt.Fprintf(w, "opens\t%d have waited, %d expired\n", t.Queued, t.Expired)
 	fmt.Fprintf(w, "workers lost\t%d\n", t.Lost)
+	fmt.Fprintf(w, "zombies\t%d threads of workers that did not come back\n", s.Zombies)
 	fmt.Fprintf(w, "hits resumed\t%d, %d given up because nobody did\n", t.Resumed, t.Abandoned)
 	fmt.Fprintf(w, "slots\t%d grown, %d retired, %d taken by others first\n", t.Grown, t.Retired, t.Taken)
 	if k := s.Access; k != nil {

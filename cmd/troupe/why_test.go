@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -62,4 +63,19 @@ func TestACallThatIsStuckFails(t *testing.T) {
 	require.Contains(t, p.err.String(), "next: `troupe why`")
 	require.Contains(t, troupe(t, exitUsage, "worker", "--lease", "-1s").err.String(), "--lease is -1s")
 	require.Contains(t, troupe(t, exitUsage, "broker", "--stuck", "-1s").err.String(), "--stuck is -1s")
+}
+
+// A worker of one slot serves on, whatever its threads are stuck in.
+func TestAHungThreadOfTheCommandIsReplaced(t *testing.T) {
+	h := newHouse(t, "--stuck", "250ms")
+	w := h.worker(t, "--name", "w1", "--slots", "1", "--repair", "fail", "--write-off", "100ms")
+	for n, service := range []string{"doze", "spin"} { // in the kernel, and in an endless loop
+		troupe(t, exitFailed, h.clients, "call", service, "10s")
+		require.Equal(t, "HELLO\n", troupe(t, exitOK, h.clients, "call", "upper", "hello").out.String())
+		require.Contains(t, troupe(t, exitOK, h.clients, "worker", "list").out.String(), fmt.Sprintf("serving, %d hung", n+1))
+	}
+	require.Contains(t, troupe(t, exitOK, h.clients, "status").out.String(), "2 threads of workers that did not come back")
+	w.signal(syscall.SIGTERM)
+	w.exit()
+	require.Contains(t, w.err.String(), "the thread of a session is written off")
 }

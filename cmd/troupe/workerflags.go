@@ -33,6 +33,7 @@ type workerFlags struct {
 	keep     bool
 	lease    time.Duration
 	repair   choice
+	writeOff time.Duration
 	drain    time.Duration
 	patience time.Duration
 	maxBody  size
@@ -58,6 +59,7 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
 	flags.DurationVar(&f.lease, "lease", 0, "how long a call may run without a sign of progress before it is stuck, where that is longer than the broker's --stuck")
 	flags.Var(&f.repair, "repair", "what is done about a call that is stuck: tell (it is shown), fail (its client is told at once), or default (fail with --lease, else tell)")
+	flags.DurationVar(&f.writeOff, "write-off", 0, "how long a session may take to come back that was asked to end, before its thread is written off and its slot gets a new one; less than nothing: never (default 5s and three times --patience)")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.DurationVar(&f.patience, "patience", time.Second, "how long a command may take to answer SIGINT, to end after its input, and to end after SIGTERM")
 	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
@@ -78,7 +80,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	}
 	c := assigner.WorkerConfig{
 		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, SlotIdle: f.slotIdle,
-		Stop: 5*time.Second + 3*f.patience, MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
+		Stop: 5*time.Second + 3*f.patience, WriteOff: max(f.writeOff, -1), MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
 	}
 	var err error

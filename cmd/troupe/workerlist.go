@@ -43,11 +43,19 @@ func (a *app) printWorkers(page workerPage) error {
 	rows := make([][]string, len(page.Workers))
 	for i, w := range page.Workers {
 		rows[i] = []string{
-			w.Name, w.State, slotsOf(w.Used, w.Slots, w.Max), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
+			w.Name, workerState(w.State, w.Zombies), slotsOf(w.Used, w.Slots, w.Max), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
 			strconv.FormatUint(w.Served, 10), age(w.AgeMS), age(w.Checked), strings.Join(w.Services, ","), w.Why,
 		}
 	}
 	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE CHECKED SERVICES WHY", rows)
+}
+
+// workerState shows a worker's state, and how many of its threads did not come back.
+func workerState(state string, zombies int) string {
+	if zombies == 0 {
+		return state
+	}
+	return fmt.Sprintf("%s, %d hung", state, zombies)
 }
 
 // slotsOf shows used and present slots, and how far they grow where they do.

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
 import queue
 import signal
@@ -413,6 +414,87 @@ class TestSlots(WorkerCase):
             self.assertLess(time.monotonic(), deadline)
             one.settle()
         self.assertIn("the same broker", str(worker._brokers[1].failure))
+
+
+class Deaf:
+    """Sessions whose calls, or close, do not return before the test says so, whatever they are told."""
+    release, began, closed = threading.Event(), queue.SimpleQueue(), queue.SimpleQueue()
+
+    def call(self, call):
+        if call.body == b"hang":
+            self.began.put(threading.get_ident())
+            self.release.wait(NET)
+        return call.body
+
+    def close(self):
+        self.closed.put(threading.get_ident())
+
+
+class TestWrittenOff(WorkerCase):
+    services = {"deaf": Deaf}
+
+    def setUp(self):
+        super().setUp()
+        Deaf.release.clear()
+        self.addCleanup(Deaf.release.set)
+        logging.disable(logging.NOTSET)
+        self.addCleanup(logging.disable, logging.CRITICAL)
+        self.link = self.broker()
+        self.worker, _ = self.start(self.link, slots=1, write_off=0.05, max_zombies=1)
+
+    def hang(self, hit):
+        self.begin("deaf", hit=hit)
+        self.call(b"hang", 1, hit=hit)
+        thread = Deaf.began.get(timeout=NET)
+        self.link.say(t.CANCEL, hit=hit, epoch=1), self.link.say(t.END, hit=hit, epoch=1)
+        head, (text,) = self.answer(t.ENDED)
+        self.assertEqual((head.hit, t.STATUS[head.status], head.arg), (hit, "stuck", 1))
+        self.assertIn(b"written off", text)
+        return thread
+
+    def test_a_hung_thread_costs_its_own_hit_only(self):
+        with self.assertLogs(t.log, "ERROR") as logged:
+            thread = self.hang(1)
+        self.assertIn("self.release.wait(NET)", logged.output[0])
+        self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 1, "zombies": 1})
+        self.begin("deaf", hit=2)  # on the only slot
+        self.call(b"hello", 1, hit=2)
+        self.assertEqual(self.answer()[1], [b"hello"])
+        Deaf.release.set()
+        self.assertEqual(Deaf.closed.get(timeout=NET), thread)  # what it held is released on its thread
+        self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 1})
+        self.assertFalse(self.worker.zombies)
+        self.link.settle()  # nothing else was said of hit 1
+
+    def test_a_one_shot(self):
+        self.begin("deaf", 1, None, b"hang", flags=t.FIRST | t.LAST, opened=False)
+        Deaf.began.get(timeout=NET)
+        self.link.say(t.CANCEL, hit=1, epoch=1)
+        with self.assertLogs(t.log, "ERROR"):
+            head, _ = self.answer(t.ERROR)
+        self.assertEqual((t.STATUS[head.status], head.flags, head.seq, head.arg), ("stuck", t.LAST, 1, Outcome.unknown))
+        self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 1, "zombies": 1})
+
+    def test_a_call_that_goes_on_is_left_alone(self):
+        self.begin("deaf", hit=1)
+        self.call(b"hang", 1, hit=1)
+        Deaf.began.get(timeout=NET)
+        self.link.say(t.END, hit=1, epoch=1)  # in peace: what runs, runs
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            self.link.settle()
+        Deaf.release.set()
+        self.assertEqual(self.answer()[1], [b"hang"])
+        self.assertEqual(self.answer(t.ENDED)[0].status, 0)
+
+    def test_too_many_end_the_process(self):
+        with self.assertLogs(t.log, "ERROR"):
+            self.hang(1)
+            self.answer(t.CHANGED)
+            self.hang(2)
+            with self.assertRaises(SystemExit) as end:
+                self.worker.join()
+        self.assertEqual(end.exception.code, 70)
 
 
 class TestVitals(WorkerCase):

@@ -49,6 +49,7 @@ import secrets
 import signal
 import socket
 import struct
+import sys
 import threading
 import time
 import traceback
@@ -849,11 +850,13 @@ class Call:
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Tells the client how far the call is, 0 to 1. It also proves that this thread goes on."""
+        self._hit.promise(0)
         self._hit.say(WORKING, note.encode(), seq=self.seq, arg=round(max(0.0, min(fraction, 1.0)) * 10000))
 
     def hold(self, seconds: float) -> None:
         """Tells the broker that this call will give no sign for so long, say because it holds the interpreter's lock: until then it is not stuck."""
         sent = threading.Event()
+        self._hit.promise(seconds)
         self._hit.say(HOLD, seq=self.seq, arg=round(seconds * 1000))
         post = self._hit.worker._post
         post(post, sent.set)  # by the round after it is flushed: the io thread needs the lock, too, which what follows may take
@@ -890,11 +893,20 @@ class _Served:
         self.heard = self.began = 0               # highest seq that came, that began
         self.way: _Link | _Guest | None = link    # where answers go; None: the client of a direct hit has not come yet
         self.door: _Entrance | None = None        # of a direct hit
+        self.ends = self.written = False          # it was told to end; its thread was written off
+        self.stopped = self.closing = self.promised = 0.0  # when what runs was asked to stop, when close began, until when a call may give no sign
+        self.thread = 0
+        self.lease = 0.0                          # of its service's calls
 
     def say(self, kind: int, *frames: bytes, **fields: int) -> None:
         self.worker._post(self.worker._say, self, Head(kind, hit=self.handle, epoch=self.epoch, **fields), frames)
 
+    def promise(self, seconds: float) -> None:
+        """Notes that the running call may give no sign for so long, or for its lease."""
+        self.promised = max(self.promised, time.monotonic() + max(seconds, self.lease))
+
     def run(self) -> None:
+        self.thread = threading.get_ident()
         try:
             given = (json.loads(self.options or b"null") or {}).get("session")
             session = self.make()
@@ -911,6 +923,7 @@ class _Served:
             self.answer(call.seq, result)
             if isinstance(result, Panicked):
                 break
+        self.closing = time.monotonic()
         try:
             getattr(session, "close", bool)()
         except BaseException:
@@ -922,7 +935,7 @@ class _Served:
             return Cancelled("cancelled before its turn came", Outcome.never_started)
         if time.monotonic() > call.deadline:
             return Expired("its deadline passed before its turn came: the calls before it took too long", Outcome.never_started)
-        self.began = call.seq
+        self.began, self.promised = call.seq, time.monotonic() + self.lease
         if call._input:
             call._input._ask()
         try:
@@ -991,6 +1004,8 @@ class _Served:
         """Nobody listens any more: what runs is told, what waits does not run. On the io thread."""
         for call in self.calls.values():
             call._cancel(error)
+        self.ends, self.stopped = True, self.stopped or time.monotonic()
+        self.worker._leaving.add(self)
         self.inbox.put(None)
 
 
@@ -1011,6 +1026,9 @@ class Worker(_Side):
     slots: hits at the same time, by default as @service says; max_slots: how far they grow while all are busy, 0: not at all; they shrink
     again when they were not all used for slot_idle seconds. name: unique at the broker, by default host and pid, so that a second worker
     in a process needs one. window: bytes the broker may send ahead of acknowledgement, 0: its default.
+    write_off: for how many seconds a session may not come back that was asked to end, its calls cancelled: then its thread is written off, with its stack in the
+    log, and its slot gets another one; no thread can be ended from outside. A call with a longer lease has that first. With more than max_zombies such threads
+    join raises SystemExit(70), for whoever started the process to start it again.
     keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state.
     key: for a broker with keys, the string that `troupe keys add` has printed or a file with it, by default TROUPE_KEY's.
     direct_bind: an endpoint of our own, as tcp://127.0.0.1:0, where clients may have hits without the broker on the way; direct_url is what
@@ -1018,7 +1036,7 @@ class Worker(_Side):
 
     def __init__(self, endpoint: Brokers, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
                  window: int = 0, max_slots: int = 0, slot_idle: float = 30, direct_bind: str = "", direct_url: str = "",
-                 key: str | None = None) -> None:
+                 key: str | None = None, write_off: float = 5, max_zombies: int = 16) -> None:
         self.services = dict(services or _SERVICES)
         if not self.services:
             raise ValueError("no service: put @service(NAME) on a function or a class first")
@@ -1031,6 +1049,9 @@ class Worker(_Side):
         self._full_at = self._tally_at = 0.0      # when all slots were taken, when brokers were told of direct hits
         self._direct, self._door = (direct_bind, direct_url), None  # type: tuple[str, str], _Door | None
         self._born = secrets.token_hex(8)
+        self.write_off, self.max_zombies = write_off, max_zombies
+        self._leaving: set[_Served] = set()       # hits that were asked to stop, or to end
+        self.zombies: set[_Served] = set()        # hits whose threads were written off, and have not come back
         super().__init__(endpoint, name, window, key)
 
     def drain(self) -> None:
@@ -1098,6 +1119,7 @@ class Worker(_Side):
             self._door.expect(hit, bodies[0])
         elif bodies:
             self._queue(hit, head, 1, bodies)
+        hit.lease = _TERMS.get(name.decode(), {}).get("lease_ms", 0) / 1000
         self._work_of[hit] = work = self._idle.pop() if self._idle else self._new_slot()
         work.put(hit)
 
@@ -1108,6 +1130,8 @@ class Worker(_Side):
 
     def _queue(self, hit: _Served, head: Head, seq: int, bodies: tuple[bytes, ...]) -> None:
         call = Call(hit, head, seq, bodies)
+        if not hit.calls:
+            hit.stopped = 0.0  # that was of earlier ones
         hit.heard, hit.calls[seq] = seq, call
         hit.inbox.put(call)
 
@@ -1155,21 +1179,29 @@ class Worker(_Side):
         for seq, call in hit.calls.items() if hit and hit.epoch == head.epoch else ():
             if head.seq in (0, seq):
                 call._cancel(Cancelled("stopped while it ran: cancelled"))
+        if hit and hit.epoch == head.epoch and head.seq in (0, next(iter(hit.calls), 0)):
+            hit.stopped = hit.stopped or time.monotonic()
+            self._leaving.add(hit)
 
     def _on_end(self, link: _Link, head: Head) -> None:
         hit = link.hits.get(head.hit)
         if hit and hit.epoch == head.epoch:
+            hit.ends = True
+            self._leaving.add(hit)
             hit.inbox.put(None)
         else:  # so that the broker does not count its slot as taken for ever
             link.send(Head(ENDED, status=STATUS.index("unknown-hit"), hit=head.hit, epoch=head.epoch))
 
     def _say(self, hit: _Served, head: Head, frames: tuple[bytes, ...]) -> None:
         """Sends what a hit has to say. Its last word frees the slot."""
+        over = head.type == ENDED or head.flags & LAST
+        if hit.written:  # its last word was said for it
+            return self._came_back(hit) if over else None
         if head.type == ERROR or head.type in (REPLY, PART) and not head.flags & MORE:
             hit.calls.pop(head.seq, None)
+            hit.stopped = 0.0
         if head.type == ERROR and hit.way:
             hit.way.unsend(hit.handle, head.seq)
-        over = head.type == ENDED or head.flags & LAST
         if over and (work := self._work_of.pop(hit, None)):
             self._idle.append(work) if self.keep_threads else work.put(None)
         if hit in self._held:
@@ -1185,6 +1217,43 @@ class Worker(_Side):
             hit.link.send(head, *frames)
         if over and hit.door:
             hit.door.leave()
+
+    def _overdue(self, now: float) -> None:
+        """Writes off the threads of sessions that have had their time to come back."""
+        for hit in list(self._leaving):
+            running = next(iter(hit.calls.values()), None)
+            if hit not in self._work_of or not (hit.ends or hit.alone or hit.closing or running and running.last):
+                self._leaving.discard(hit)  # it is over, or goes on
+            elif hit.closing and now >= hit.closing + self.write_off or not hit.closing and hit.stopped and now >= max(hit.stopped + self.write_off, hit.promised):
+                self._write_off(hit, now - (hit.closing or hit.stopped))
+
+    def _write_off(self, hit: _Served, after: float) -> None:
+        frame = sys._current_frames().get(hit.thread)
+        stack = "".join(traceback.format_stack(frame)) if frame else ""
+        text = f"it did not come back within {after:.1f} s of being asked to: its thread was written off"
+        log.error("troupe: hit %x: %s, its slot is free for another one; it is in\n%s", hit.handle, text, stack)
+        self._leaving.discard(hit)
+        self._work_of.pop(hit).put(None)  # the thread ends, should it come back
+        if hit.door:
+            hit.door.farewell(Stuck(text + ": open another hit", Outcome.unknown))
+        kind = {"type": ERROR, "flags": LAST, "seq": 1, "arg": Outcome.unknown} if hit.alone else {"type": ENDED, "arg": hit.began}
+        self._say(hit, Head(hit=hit.handle, epoch=hit.epoch, status=STATUS.index("stuck"), **kind), (text.encode(),))
+        hit.written = True
+        self.zombies.add(hit)
+        self._count_zombies()
+        if len(self.zombies) > self.max_zombies:
+            log.error("troupe: %d threads were written off and have not come back, the limit is %d: the process ends", len(self.zombies), self.max_zombies)
+            self.failure = SystemExit(70)
+            self._post(self._quit)  # when what was said is sent
+
+    def _came_back(self, hit: _Served) -> None:
+        log.info("troupe: the thread of hit %x, which was written off, has come back; it has ended", hit.handle)
+        self.zombies.discard(hit)
+        self._count_zombies()
+
+    def _count_zombies(self) -> None:
+        for link in self._brokers:
+            link.told = -1, link.told[1]  # CHANGED tells
 
     def _lost(self, link: _Link, error: TroupeError) -> None:
         for hit in link.hits.values():
@@ -1217,9 +1286,10 @@ class Worker(_Side):
         link.parted = link.parted or self.draining and head.arg == 2
 
     def _hasty(self) -> bool:
-        return bool(self._door and self._door.expected)
+        return bool(self._door and self._door.expected) or any(hit.stopped or hit.closing for hit in self._leaving)
 
     def _tick(self, now: float) -> None:
+        self._overdue(now)
         used = self._used()
         self._tell_slots(now, used)
         if self._door:
@@ -1238,7 +1308,8 @@ class Worker(_Side):
         for link in self._brokers:
             if link.known and not self.draining and (share := self._share(link)) != link.told:
                 link.told = share
-                link.send(Head(CHANGED), json.dumps({"slots": share[0]} | ({"slots_max": share[1]} if share[1] else {})).encode())
+                about = {"slots": share[0]} | ({"slots_max": share[1]} if share[1] else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})
+                link.send(Head(CHANGED), json.dumps(about).encode())
 
     def _renew(self, now: float) -> None:
         """Keeps the leases under which direct hits are served, and tells the brokers what these have done."""

@@ -135,7 +135,7 @@ func (c *Client) populate(cfg ClientConfig) {
 func (c *Client) start(ctx context.Context, cfg *ClientConfig) error {
 	sides := make([]brokerSide, len(c.ups))
 	for i, u := range c.ups {
-		sides[i] = brokerSide{u.cfg.Broker, (*clientSide)(u)}
+		sides[i] = brokerSide{broker: u.cfg.Broker, side: (*clientSide)(u)}
 	}
 	var err error
 	c.hub, err = startHub(ctx, hubConfig{

@@ -143,6 +143,9 @@ func (s *workerSide) usable(info wire.WelcomeInfo) {
 	if leaving {
 		e.leave()
 	}
+	if w.zombies.Load() > 0 {
+		w.tellZombies()
+	}
 }
 
 // lost ends all sessions of the connection that is gone: their threads are told, and close them when they come back.

@@ -2,6 +2,7 @@ package assigner_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"testing"
@@ -58,9 +59,40 @@ func hungChildren() error {
 	return b.Wait(context.Background())
 }
 
+// hungSessions is a process in which each hit of a client hangs.
+func hungSessions() error {
+	b, err := assigner.NewBroker(assigner.BrokerConfig{
+		Clients: []string{"inproc://hung-clients"}, Workers: []string{"inproc://hung-workers"}, Stuck: 100 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	w, err := assigner.NewWorker(assigner.WorkerConfig{
+		Broker: "inproc://hung-workers", WriteOff: 50 * time.Millisecond, Watch: assigner.WatchConfig{MaxZombies: 1, Exit: os.Exit},
+		Services: map[string]assigner.Service{"hangs": {Repair: assigner.RepairFail, Handler: func(context.Context, *assigner.Call) ([]byte, error) {
+			neverReturns()
+			return nil, nil
+		}}},
+	})
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(b.Start(ctx), w.Start(ctx)); err != nil {
+		return err
+	}
+	c, err := assigner.Dial(ctx, assigner.ClientConfig{Broker: "inproc://hung-clients"})
+	for err == nil {
+		if _, err = c.Do(ctx, "hangs", nil); errors.Is(err, assigner.ErrStuck) {
+			err = nil
+		}
+	}
+	return err
+}
+
 // TestHungProcess is the process that TestAProcessThatHangsEnds starts.
 func TestHungProcess(t *testing.T) {
-	hang := map[string]func() error{"loop": hungLoop, "children": hungChildren}[os.Getenv(hungEnv)]
+	hang := map[string]func() error{"loop": hungLoop, "children": hungChildren, "sessions": hungSessions}[os.Getenv(hungEnv)]
 	if hang == nil {
 		t.Skip("it is not a test but a process of TestAProcessThatHangsEnds")
 	}
@@ -71,6 +103,7 @@ func TestAProcessThatHangsEnds(t *testing.T) {
 	said := map[string]string{
 		"loop":     "its loop does not return from a turn",
 		"children": "too many handlers were given up and have not come back",
+		"sessions": "too many handlers were given up and have not come back",
 	}
 	for way, why := range said {
 		t.Run(way, func(t *testing.T) {

@@ -40,6 +40,7 @@ type link struct {
 	fail      sync.Once
 	err       error
 	maxBody   int64 // largest body taken, bytes
+	ends      func(*wire.Message)
 
 	beat, silence time.Duration // of the transport's heartbeats; how long the broker may be silent
 }
@@ -73,6 +74,7 @@ type hubConfig struct {
 type brokerSide struct {
 	broker string
 	side   peerSide
+	ends   func(*wire.Message) // hears of END before the slot that it is for; nil: nobody
 }
 
 // peerSide is what a registrar needs from the client or worker it registers. All methods run on the loop.
@@ -122,6 +124,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 	for i, b := range cfg.brokers {
 		l := &link{hub: h, broker: b.broker, failed: make(chan struct{}), maxBody: int64(cfg.maxBody), beat: cfg.heartbeat, silence: cfg.silence}
 		l.registrar = &registrar{link: l, side: b.side}
+		l.ends = b.ends
 		h.links = append(h.links, l)
 		id := "registrar"
 		if i > 0 {
@@ -220,6 +223,6 @@ func (l *link) open(cfg hubConfig) error {
 	if err != nil {
 		return err
 	}
-	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve, Judged: true, Mute: cfg.mute})
+	l.ep, err = l.hub.loop.Open(bridge.EndpointConfig{Connect: l.broker, Keeper: l.pid, Accept: cfg.accept, Curve: curve, Judged: true, Mute: cfg.mute, Ends: l.ends})
 	return err
 }

@@ -113,6 +113,7 @@ func (p *passage) sever(status wire.Status, text string) {
 	s, w := p.slot, p.slot.worker
 	s.cancel(0, w.hub.loop.Now()+time.Hour)
 	s.stop()
+	s.asked()
 	w.mu.Lock()
 	pid := s.pid
 	w.mu.Unlock()
@@ -317,8 +318,8 @@ func (p *passage) admits(m *wire.Message) bool {
 	return false
 }
 
-// Counters returns what the worker has counted since its start, by name: direct clients welcomed, tokens that opened nothing, and messages that were
-// refused, by reason. It is safe for use from any goroutine.
+// Counters returns what the worker has counted since its start, by name: direct clients welcomed, tokens that opened nothing, threads
+// written off and those of them that are zombies still, and messages that were refused, by reason. It is safe for use from any goroutine.
 func (w *Worker) Counters() map[string]uint64 {
 	c := make(map[string]uint64)
 	if w.hub == nil {
@@ -332,6 +333,9 @@ func (w *Worker) Counters() map[string]uint64 {
 		if n > 0 {
 			c["refused_"+i.String()] = n
 		}
+	}
+	if n := w.wroteOff.Load(); n > 0 {
+		c["slots_written_off"], c["zombies"] = n, uint64(w.zombies.Load())
 	}
 	if w.front != nil {
 		for i, name := range tokenNames {

@@ -82,8 +82,9 @@ type plainSession struct{ h Handler }
 
 // Call is Session's.
 func (s plainSession) Call(ctx context.Context, c *Call) ([]byte, error) { return s.h(ctx, c) }
+
 // Close is Session's.
-func (s plainSession) Close() error                                      { return nil }
+func (s plainSession) Close() error { return nil }
 
 // Opening is what a session is opened with.
 type Opening struct {
@@ -123,6 +124,7 @@ func (c *Call) Progress(done float64, note string) { c.slot.progress(c.Seq, done
 // lengthens the lease of this call, never shortens it, and must be called by the handler. Calls of direct hits are not judged by the broker.
 func (c *Call) Hold(d time.Duration) {
 	if c.slot.direct == nil && d > 0 {
+		c.slot.promise(d)
 		c.slot.send(wire.Header{Type: wire.Hold, Seq: c.Seq, Arg: uint32(min(d.Milliseconds(), wire.MaxLimitMS))})
 	}
 }

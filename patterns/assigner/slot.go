@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,11 +34,15 @@ type slot struct {
 	direct  *passage // nil: by way of the broker
 
 	session Session
-	begun   uint32 // seq of the last call that began
-	open    bool   // the session stands
-	inside  bool   // the service's code runs
-	spoilt  bool   // that code has panicked, or left by runtime.Goexit, which takes the thread along
-	over    bool   // nothing more is served: ENDED, or the last answer, is sent or about to be
+	begun   uint32       // seq of the last call that began
+	open    bool         // the session stands
+	inside  bool         // the service's code runs
+	spoilt  bool         // that code has panicked, or left by runtime.Goexit, which takes the thread along
+	over    bool         // nothing more is served: ENDED, or the last answer, is sent or about to be
+	id      string       // of the actor at its supervisor
+	tid     atomic.Int32 // of the thread, 0: none of its own
+	written atomic.Bool  // off: nothing it says is sent any more
+	calling atomic.Bool  // it is counted among those that serve a call
 
 	ctx  context.Context // ends with the hit
 	stop context.CancelFunc
@@ -50,6 +55,12 @@ type slot struct {
 	cancelled map[uint32]bool // waiting calls that shall not run
 	streams   *streams        // bodies in parts; nil until there is one
 	until     time.Duration   // all calls that arrived up to then shall not run
+	ends      bool            // it was told to end
+	stopped   time.Duration   // when what runs was asked to stop, 0: it was not
+	closing   time.Duration   // when its closing began, 0: not yet
+	promised  time.Duration   // until when the running call may give no sign
+	returned  func()          // takes it off the zombies
+	back      bool            // its actor has ended
 
 	// Under the worker's lock:
 	vacated  bool // the slot is free again
@@ -98,15 +109,15 @@ func (e *enrolment) begin(m *wire.Message) {
 
 // spawn starts the slot's actor under the sessions' supervisor.
 func (w *Worker) spawn(s *slot, m *wire.Message) {
-	id := strconv.FormatUint(s.handle, 16) + "-" + strconv.FormatUint(uint64(s.epoch), 16)
-	start := &supervision.StartTemporary{ID: id, Actor: s, First: &beginning{m}}
+	s.id = strconv.FormatUint(s.handle, 16) + "-" + strconv.FormatUint(uint64(s.epoch), 16)
+	start := &supervision.StartTemporary{ID: s.id, Actor: s, First: &beginning{m}}
 	if s.service.Threads == Goroutines {
 		w.hub.system.Root.Send(w.sessions, start)
 		return
 	}
 	s.thread = w.threads.take("hit "+strconv.FormatUint(s.handle, 16), s.service.KeepThread)
 	w.hub.system.Root.Send(w.sessions, &supervision.StartChild{First: start.First, Spec: supervision.ChildSpec{
-		ID: id, Restart: supervision.Temporary,
+		ID: s.id, Restart: supervision.Temporary,
 		Start: func() actor.Actor { return s }, Options: func() []actor.PropsOption {
 			return []actor.PropsOption{actor.WithDispatcher(s.thread), actor.WithMailbox(w.mailbox)}
 		},
@@ -186,6 +197,7 @@ func (s *slot) begin(ctx actor.Context, m *wire.Message) {
 	o := &Opening{Hit: s.handle, Service: s.name}
 	if s.thread != nil {
 		o.Thread = unix.Gettid()
+		s.tid.Store(int32(o.Thread))
 	}
 	if opts, err := wire.ParseOptions(m.Frame(1)); err == nil {
 		o.Session = opts.Session
@@ -270,6 +282,9 @@ func (s *slot) closeSession() {
 		return
 	}
 	s.open = false
+	s.mu.Lock()
+	s.closing = max(s.worker.hub.loop.Now(), 1)
+	s.mu.Unlock()
 	if err := s.protect(s.session.Close); err != nil {
 		s.worker.hub.logger.Error("a session's Close failed", "hit", strconv.FormatUint(s.handle, 16), "service", s.name, "error", err)
 	}
@@ -305,6 +320,9 @@ func (s *slot) stopping() {
 
 // send sends on the connection the hit came on; on a later one nobody knows the hit.
 func (s *slot) send(h wire.Header, body ...[]byte) {
+	if s.written.Load() {
+		return // the last word was said for it
+	}
 	h.Hit, h.Epoch = s.handle, s.epoch
 	if s.direct != nil {
 		s.sendDirect(h, body)
@@ -331,6 +349,7 @@ func (s *slot) progress(seq uint32, done float64, note string) {
 	if math.IsNaN(done) {
 		done = 0
 	}
+	s.promise(s.service.Lease)
 	h := wire.Header{Type: wire.Working, Seq: seq, Arg: uint32(math.Round(min(max(done, 0), 1) * 10000))}
 	if note == "" {
 		s.send(h)
@@ -348,7 +367,9 @@ type crash struct {
 // Error returns what was panicked with.
 func (c *crash) Error() string { return fmt.Sprint("panic: ", c.value) }
 
-// protect runs the service's code; its panic becomes a *crash.
+// protect runs the service's code; its panic becomes a *crash. The stack of a thread that does not come back is found by it: supervision.StackOf.
+//
+//go:noinline
 func (s *slot) protect(fn func() error) (err error) {
 	s.inside = true
 	defer func() {

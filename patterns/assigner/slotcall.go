@@ -75,8 +75,13 @@ func (s *slot) serve(m *wire.Message, seq uint32, last bool, run *callContext) e
 
 // run runs the service's code.
 func (s *slot) run(ctx context.Context, c *Call) (reply []byte, err error) {
+	s.calling.Store(true)
 	s.worker.threads.running.Add(1)
-	defer s.worker.threads.running.Add(-1)
+	defer func() {
+		if s.calling.Swap(false) { // else it was written off
+			s.worker.threads.running.Add(-1)
+		}
+	}()
 	err = s.protect(func() (err error) {
 		reply, err = s.session.Call(ctx, c)
 		return err
@@ -110,6 +115,9 @@ func (s *slot) opening(m *wire.Message) *callContext {
 	s.mu.Lock()
 	s.current = run
 	late := m.At <= s.until
+	if late {
+		s.stopped = max(s.worker.hub.loop.Now(), 1)
+	}
 	s.mu.Unlock()
 	if late {
 		run.cancel(context.Canceled)
@@ -120,7 +128,7 @@ func (s *slot) opening(m *wire.Message) *callContext {
 // opened ends what opening began; the context lives on.
 func (s *slot) opened() {
 	s.mu.Lock()
-	s.current = nil
+	s.current, s.stopped = nil, 0
 	s.mu.Unlock()
 }
 
@@ -134,7 +142,10 @@ func (s *slot) admit(m *wire.Message, run *callContext) bool {
 		delete(s.cancelled, seq)
 		return false
 	}
-	s.running, s.current, s.final = seq, run, m.Header.Flags.Has(wire.Last)
+	s.running, s.current, s.final, s.promised = seq, run, m.Header.Flags.Has(wire.Last), 0
+	if lease := s.service.Lease; lease > 0 {
+		s.promised = s.worker.hub.loop.Now() + lease
+	}
 	return true
 }
 
@@ -143,9 +154,19 @@ func (s *slot) leave(run *callContext) {
 	if s.streams != nil {
 		s.leaveStreams(s.admitted)
 	}
-	s.running, s.current = 0, nil
+	s.running, s.current, s.stopped = 0, nil, 0
 	s.mu.Unlock()
 	run.cancel(context.Canceled)
+}
+
+// promise notes that the running call may give no sign for so long.
+func (s *slot) promise(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	s.mu.Lock()
+	s.promised = max(s.promised, s.worker.hub.loop.Now()+d)
+	s.mu.Unlock()
 }
 
 // cancel stops the call with this seq, 0: all that have arrived up to at. It runs on the loop, while the slot's thread may be in a call.
@@ -164,9 +185,16 @@ func (s *slot) cancel(seq uint32, at time.Duration) {
 	case seq != s.running:
 		run = nil
 	}
+	if run != nil && s.stopped == 0 {
+		s.stopped = max(s.worker.hub.loop.Now(), 1)
+	}
+	look := run != nil && (s.ends || s.oneshot || s.final)
 	s.mu.Unlock()
 	if run != nil {
 		run.cancel(context.Canceled)
+	}
+	if look {
+		s.worker.exits.look(s)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-mq/troupe/bridge"
-	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
 // slotKeeper is the actor, on the loop, that retires idle slots and tells brokers how many slots are left to them. A worker has one if its
@@ -124,7 +123,7 @@ func (w *Worker) tell() {
 			continue
 		}
 		e.told.slots, e.told.most = slots, most
-		e.sendOn(e.peer, &wire.Header{Type: wire.Changed}, wire.JSON(wire.ChangedInfo{Slots: slots, SlotsMax: &most}))
+		e.sayChanged(slots, most)
 	}
 }
 
@@ -147,6 +146,8 @@ type WorkerStats struct {
 	Grown                 uint64 // slots made because hits found none free
 	Retired               uint64 // slots given up because they were idle
 	Refused               uint64 // hits that came too late for a slot: brokers open them again
+	WrittenOff            uint64 // threads of sessions that did not come back when they were asked to end: their slots got new ones
+	Zombies               int    // how many of them have not come back yet
 }
 
 // Stats returns what the worker's slots are doing.
@@ -154,5 +155,5 @@ func (w *Worker) Stats() WorkerStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.slots
-	return WorkerStats{Slots: s.Size(), Used: s.Used(), Min: s.Min, Max: s.Max, Grown: s.Grown, Retired: s.Retired, Refused: s.Refused}
+	return WorkerStats{Slots: s.Size(), Used: s.Used(), Min: s.Min, Max: s.Max, Grown: s.Grown, Retired: s.Retired, Refused: s.Refused, WrittenOff: w.wroteOff.Load(), Zombies: int(w.zombies.Load())}
 }

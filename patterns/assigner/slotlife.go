@@ -75,6 +75,7 @@ func (e *enrolment) disown() map[uint64]*slot {
 func (s *slot) orphan() {
 	s.cancel(0, s.worker.hub.loop.Now()+time.Hour)
 	s.stop()
+	s.asked()
 	w := s.worker
 	w.mu.Lock()
 	pid := s.pid
@@ -84,13 +85,13 @@ func (s *slot) orphan() {
 	}
 }
 
-// vacate frees a slot whose session is closed. It does nothing the second time.
-func (w *Worker) vacate(s *slot) {
+// vacate frees a slot whose session is closed, or written off. It does nothing the second time, and reports that.
+func (w *Worker) vacate(s *slot) bool {
 	s.stop()
 	w.mu.Lock()
 	if s.vacated {
 		w.mu.Unlock()
-		return
+		return false
 	}
 	s.vacated = true
 	w.slots.Give(time.Since(w.hub.zero))
@@ -107,6 +108,7 @@ func (w *Worker) vacate(s *slot) {
 	if tell != 0 {
 		s.from.sendOn(tell, &wire.Header{Type: wire.Ended})
 	}
+	return true
 }
 
 // release lets a slot's thread go after its actor has stopped. Until then the actor hears what is still said to the hit: nobody else may answer an
@@ -116,8 +118,9 @@ func (w *Worker) release(s *slot) {
 	s.dropStreams()
 	w.hub.loop.Do(func() { s.from.unbind(s) })
 	if s.thread != nil {
-		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt)
+		w.threads.give(s.thread, s.service.KeepThread && !s.spoilt && !s.written.Load())
 	}
+	s.cameBack()
 }
 
 // idled tells who waits in Drain. The lock is held.

@@ -75,6 +75,10 @@ func (s *slot) spoiltBody(seq uint32) *wire.BadMessage {
 
 // sendBlock sends a part of a reply, by the hit's way.
 func (s *slot) sendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
+	if s.written.Load() {
+		b.Free()
+		return errOver
+	}
 	h.Hit, h.Epoch = s.handle, s.epoch
 	if s.direct != nil {
 		return s.sendBlockDirect(h, b, n)

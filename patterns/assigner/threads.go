@@ -16,6 +16,7 @@ type threadPool struct {
 	mu      sync.Mutex
 	kept    []*host.Pinned
 	live    map[*host.Pinned]struct{}
+	lost    map[*host.Pinned]struct{} // written off
 	closed  bool
 }
 
@@ -45,12 +46,30 @@ func (p *threadPool) take(name string, keep bool) *host.Pinned {
 func (p *threadPool) give(t *host.Pinned, keep bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.lost, t)
 	if keep && !p.closed {
 		p.kept = append(p.kept, t)
 		return
 	}
 	delete(p.live, t)
 	t.Close(false)
+}
+
+// writeOff counts a thread out that does not come back; nil: it is none of the pool's.
+func (p *threadPool) writeOff(t *host.Pinned) {
+	if t == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.live[t]; !ok {
+		return
+	}
+	delete(p.live, t)
+	if p.lost == nil {
+		p.lost = make(map[*host.Pinned]struct{})
+	}
+	p.lost[t] = struct{}{}
 }
 
 // trim ends kept threads but for as many as there are free slots.
@@ -74,9 +93,9 @@ func (p *threadPool) close(ctx context.Context) error {
 		threads = append(threads, t)
 		t.Close(false)
 	}
+	stuck := len(p.lost) // nobody waits for them
 	p.kept = nil
 	p.mu.Unlock()
-	stuck := 0
 	for _, t := range threads {
 		if err := t.Wait(ctx); err != nil {
 			stuck++

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -50,6 +51,11 @@ type WorkerConfig struct {
 	Heartbeat, Silence time.Duration
 	// Stop is how long an idle part, or a session that is asked to end, may take to stop; default 5 s.
 	Stop time.Duration
+
+	// WriteOff is how long a session may take to come back that was asked to end: its calls cancelled, and its hit over, or its Close called. A call that has
+	// asked for a longer lease (Service.Lease, Call.Hold) has that. Beyond, its thread is written off: logged with its stack, counted among the
+	// zombies of Watch, and fenced; its slot gets a new one. Default as Stop; -1: the slot is taken until the thread comes back.
+	WriteOff time.Duration
 
 	// Children are actors and services (supervision.Service) of your own, started after all that is the worker's and stopped before it, under a supervisor
 	// with the default intensity: when that is exceeded, the worker ends.
@@ -93,6 +99,8 @@ func (c *WorkerConfig) Validate() error {
 		return fmt.Errorf("assigner: WorkerConfig.SlotIdle is %v: it may not be negative", c.SlotIdle)
 	case len(c.Name) > wire.MaxName:
 		return fmt.Errorf("assigner: WorkerConfig.Name has %d bytes: at most %d are possible", len(c.Name), wire.MaxName)
+	case c.WriteOff < -1:
+		return fmt.Errorf("assigner: WorkerConfig.WriteOff is %v: it may not be negative, but -1: never", c.WriteOff)
 	case c.Stop < 0 || c.MaxBody < 0 || c.Heartbeat < 0 || c.Silence < 0:
 		return fmt.Errorf("assigner: WorkerConfig.Stop %v, MaxBody %d, Heartbeat %v, Silence %v: none may be negative", c.Stop, c.MaxBody, c.Heartbeat, c.Silence)
 	}
@@ -151,6 +159,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	def(&c.MaxSlots, c.Slots)
 	def(&c.SlotIdle, 30*time.Second)
 	def(&c.Stop, 5*time.Second)
+	def(&c.WriteOff, c.Stop)
 	if c.Name == "" {
 		h, _ := os.Hostname()
 		c.Name = fmt.Sprintf("%s-%d", h, os.Getpid())
@@ -173,6 +182,9 @@ type Worker struct {
 	once        sync.Once
 	failed      chan struct{} // closed when all brokers have refused the worker for ever
 	refused     int           // how many have; the loop's
+	exits       *exits        // looks after sessions that are asked to end
+	zombies     atomic.Int64  // threads that were written off and have not come back
+	wroteOff    atomic.Uint64 // all that were
 	ending      ending
 
 	mu       sync.Mutex
@@ -235,14 +247,15 @@ func (w *Worker) start(ctx context.Context) error {
 		Shutdown: w.cfg.Stop, OnExit: w.sessionExited,
 		ChildOptions: []actor.PropsOption{actor.WithDispatcher(w.pool), actor.WithMailbox(w.mailbox)},
 	})
-	children := []supervision.ChildSpec{sessions}
+	w.exits = newExits(w)
+	children := []supervision.ChildSpec{sessions, {ID: exitsChild, Start: func() actor.Actor { return w.exits }}}
 	if w.cfg.grows() || len(w.brokers) > 1 {
 		w.keeper = &slotKeeper{worker: w}
 		children = append(children, supervision.ChildSpec{ID: "slots", Start: func() actor.Actor { return w.keeper }})
 	}
 	sides := make([]brokerSide, len(w.brokers))
 	for i, e := range w.brokers {
-		sides[i] = brokerSide{e.broker, (*workerSide)(e)}
+		sides[i] = brokerSide{e.broker, (*workerSide)(e), e.ends}
 	}
 	if w.cfg.DirectBind != "" {
 		w.front = newFront(w)
@@ -262,6 +275,9 @@ func (w *Worker) start(ctx context.Context) error {
 		e.link = h.links[i]
 	}
 	if w.sessions, err = h.child(ctx, sessionsChild); err != nil {
+		return err
+	}
+	if err := h.onLoop(ctx, w.exits.begin); err != nil {
 		return err
 	}
 	if w.keeper != nil {
