@@ -15,6 +15,7 @@ type answer struct {
 	Changes int64               `json:"changes"`
 	Thread  int                 `json:"thread"`
 	PID     int                 `json:"pid"`
+	SHA256  string              `json:"sha256"` // of a body that was stored
 }
 
 // integers returns the first row, which must hold integers.

@@ -52,6 +52,7 @@ func TestContract(t *testing.T) {
 			h, client := opened(t, lang)
 			t.Run("values", func(t *testing.T) { values(t, sessionAt(t, client)) })
 			t.Run("errors", func(t *testing.T) { refusals(t, sessionAt(t, client)) })
+			t.Run("bodies", func(t *testing.T) { bodies(t, client) })
 			t.Run("locks", func(t *testing.T) { locks(t, client) })
 			t.Run("end", func(t *testing.T) { rollsBack(t, client) })
 			t.Run("vanished client", func(t *testing.T) { vanishes(t, h, client) })

@@ -80,7 +80,13 @@ func (d *demo) rounds(ctx context.Context) error {
 	if err := d.first(ctx, victim); err != nil {
 		return err
 	}
-	return d.second(ctx)
+	if err := d.second(ctx); err != nil {
+		return err
+	}
+	if err := d.blobs(ctx); err != nil {
+		return err
+	}
+	return d.blobsApart(ctx)
 }
 
 // prepare starts the workers and writes the generated data through a hit.

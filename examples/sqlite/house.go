@@ -63,7 +63,7 @@ func (h *house) launch(lang string) (*worker, error) {
 	if lang == "python" {
 		args = []string{h.cfg.Python, filepath.Join(h.dir, "worker.py")}
 	}
-	args = append(args, h.database, h.broker.WorkerEndpoints()[0], fmt.Sprint(h.slots()))
+	args = append(args, h.database, h.broker.WorkerEndpoints()[0], fmt.Sprint(h.slots()), "tcp://127.0.0.1:0")
 	p, err := startWorker(lang, h.cfg.Log, args[0], args[1:]...)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ func (r *Report) judge() {
 		claim(w.Hits > 0, "the %s worker process %d has served no hit", w.Lang, w.Process)
 	}
 	r.judgeCrash(claim)
+	r.judgeBlobs(claim)
 	t := r.Totals
 	done := t.Transfers + t.Audits + t.Regrets + t.Overdrawn
 	claim(done == t.Meant, "%d transactions were to be done, %d are", t.Meant, done)

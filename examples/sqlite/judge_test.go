@@ -15,8 +15,15 @@ func good() *Report {
 		}
 		return h
 	}
+	blob := func(lang, route, on string) BlobRow {
+		return BlobRow{Lang: lang, Route: route, Network: on, SHA256: "1", Worker: "1", Came: "1"}
+	}
 	return &Report{
-		Clients:  16,
+		Clients: 16, Stranger: "refused",
+		Blobs: []BlobRow{
+			blob("go", "routed", "loopback"), blob("go", "direct", "loopback"), blob("python", "routed", "loopback"), blob("python", "direct", "loopback"),
+			blob("go", "routed", network), blob("go", "direct", network),
+		},
 		Overlaps: []Overlap{{1, map[int]int{10: 8, 20: 8}}, {2, map[int]int{20: 7, 30: 9}}},
 		Hits:     []HitRow{hit(1, 10, "worker-gone"), hit(1, 20, "closed"), hit(2, 20, "closed"), hit(2, 30, "closed")},
 		Workers:  []WorkerRow{{Process: 10, Hits: 1}, {Process: 20, Hits: 2}, {Process: 30, Hits: 1}},
@@ -44,6 +51,11 @@ func TestEveryClaimCanBreak(t *testing.T) {
 		"8 hits were open elsewhere":                        func(r *Report) { r.Crash.Untouched = 7 },
 		"the COMMIT in flight ended":                        func(r *Report) { r.Crash.InFlight = 0 },
 		"the COMMIT in flight ended with \"never started\"": func(r *Report) { r.Crash.Outcome = "never started" },
+		"came back as another one":                          func(r *Report) { r.Blobs[0].Came = "2" },
+		"has stored another blob":                           func(r *Report) { r.Blobs[1].Worker = "2" },
+		"grew by 64 MiB":                                    func(r *Report) { r.Blobs[2].Grown = blobSize },
+		"a blob went 5 ways":                                func(r *Report) { r.Blobs = r.Blobs[1:] },
+		"without a key":                                     func(r *Report) { r.Stranger = letIn },
 		"was not looked up":                                 func(r *Report) { r.Crash.Resolution = "" },
 		"10 transactions were to be done, 9 are":            func(r *Report) { r.Totals.Audits = 2 },
 		"the tables are not what was committed":             func(r *Report) { r.Tables.DatabaseSHA256 = "2" },

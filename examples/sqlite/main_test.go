@@ -69,6 +69,20 @@ func TestDemo(t *testing.T) {
 	require.Equal(t, "not committed", report.Crash.Resolution, "a process that stands still commits nothing")
 	require.Contains(t, string(report.Crash.Why), `"GONE"`)
 
+	// Of the blobs: two workers, two routes, and both routes between two hosts where there can be two.
+	ways := map[bool]int{}
+	for _, b := range report.Blobs {
+		require.Equal(t, b.SHA256, b.Came)
+		ways[b.Network == network]++
+	}
+	require.Equal(t, 4, ways[false])
+	if report.NotApart != "" {
+		t.Logf("nothing is said about two hosts: %s", report.NotApart)
+	} else {
+		require.Equal(t, 2, ways[true])
+		require.Contains(t, report.Stranger, "refused (never started)")
+	}
+
 	// Of the tables: 64 accounts, a transfer and two entries per payment.
 	require.Equal(t, accounts+3*report.Totals.Transfers, report.Tables.Rows)
 	require.Greater(t, report.Totals.Transfers, 16)

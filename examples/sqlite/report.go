@@ -14,6 +14,9 @@ type Report struct {
 	Hits      []HitRow    `json:"hits"`
 	Crash     *Crash      `json:"crash"`
 	Totals    Totals      `json:"totals"`
+	Blobs     []BlobRow   `json:"blobs"`
+	NotApart  string      `json:"not_between_hosts,omitempty"` // why no blob went between two hosts
+	Stranger  string      `json:"without_a_key,omitempty"`     // what who has no key is told there
 	Tables    *Tables     `json:"tables"`
 	Broken    []string    `json:"broken"` // the claims that do not hold; none: all do
 	ElapsedMS int64       `json:"elapsed_ms"`

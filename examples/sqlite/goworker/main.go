@@ -1,7 +1,7 @@
 // Command goworker offers database sessions in Go, under the contract of ../README.md: each hit is one connection of database/sql on a thread of
 // its own. It is the twin of ../worker.py.
 //
-//	goworker DATABASE [ENDPOINT [SLOTS]]
+//	goworker DATABASE [ENDPOINT [SLOTS [DIRECT]]]
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-mq/troupe/patterns/assigner"
 )
 
-const usage = "usage: goworker DATABASE [ENDPOINT [SLOTS]], by default tcp://127.0.0.1:5701 and 16 slots"
+const usage = "usage: goworker DATABASE [ENDPOINT [SLOTS [DIRECT]]], by default tcp://127.0.0.1:5701, 16 slots, and no endpoint of its own for direct hits"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -29,8 +29,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	endpoint, slots := assigner.DefaultWorkers, 16
+	endpoint, slots, direct := assigner.DefaultWorkers, 16, ""
 	switch len(args) {
+	case 4:
+		direct = args[3]
+		fallthrough
 	case 3:
 		n, err := strconv.Atoi(args[2])
 		if err != nil {
@@ -50,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer db.Close()
 	worker, err := assigner.NewWorker(assigner.WorkerConfig{
-		Broker: endpoint, Slots: slots,
+		Broker: endpoint, Slots: slots, DirectBind: direct, Key: os.Getenv("TROUPE_KEY"),
 		Services: map[string]assigner.Service{"sqlite": {Open: func(_ context.Context, o *assigner.Opening) (assigner.Session, error) { return openSession(db, o) }}},
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})

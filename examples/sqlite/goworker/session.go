@@ -49,8 +49,10 @@ func openSession(db *sql.DB, o *assigner.Opening) (assigner.Session, error) {
 
 // request is the body of a call, reply that of its answer.
 type request struct {
-	SQL  *string `json:"sql"`
-	Args []any   `json:"args"`
+	SQL    *string `json:"sql"`
+	Args   []any   `json:"args"`
+	Input  *int64  `json:"input"`  // store the body that follows in chunks of so many bytes, see body.go
+	Output bool    `json:"output"` // send the first column of all rows in parts
 }
 
 type reply struct {
@@ -58,11 +60,15 @@ type reply struct {
 	Changes int64   `json:"changes"`
 	Thread  int     `json:"thread"`
 	PID     int     `json:"pid"`
+	*stored
 }
 
 // Call runs one statement.
 func (s *session) Call(ctx context.Context, c *assigner.Call) ([]byte, error) {
 	asked, err := parse(c.Body())
+	if err == nil {
+		err = asked.check(c.Size())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,18 +78,28 @@ func (s *session) Call(ctx context.Context, c *assigner.Call) ([]byte, error) {
 		if !ok {
 			return fmt.Errorf("the driver's connection is a %T, this worker is written for SQLite's", raw)
 		}
-		rows, err := query(ctx, db, *asked.SQL, asked.Args)
+		err := s.carryOut(ctx, db, asked, c, &answer)
 		changed, thread, seen := s.look(db)
-		if err = errors.Join(err, seen); err != nil {
-			return err
-		}
-		answer.Rows, answer.Changes, answer.Thread = rows, changed, thread
-		return nil
+		answer.Changes, answer.Thread = changed, thread
+		return errors.Join(err, seen)
 	})
 	if err == nil {
 		return json.Marshal(answer)
 	}
 	return nil, told(ctx, err)
+}
+
+func (s *session) carryOut(ctx context.Context, db *sqlite3.SQLiteConn, asked *request, c *assigner.Call, answer *reply) (err error) {
+	switch {
+	case asked.Input != nil:
+		answer.Rows = [][]any{}
+		answer.stored, err = store(ctx, db, asked, c)
+	case asked.Output:
+		err = s.send(ctx, db, asked, c)
+	default:
+		answer.Rows, err = query(ctx, db, *asked.SQL, asked.Args)
+	}
+	return err
 }
 
 // look returns how many rows have changed since the last look, and on which thread SQLite runs. It is an error if that is not the hit's.
