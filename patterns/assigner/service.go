@@ -82,8 +82,9 @@ type plainSession struct{ h Handler }
 
 // Call is Session's.
 func (s plainSession) Call(ctx context.Context, c *Call) ([]byte, error) { return s.h(ctx, c) }
+
 // Close is Session's.
-func (s plainSession) Close() error                                      { return nil }
+func (s plainSession) Close() error { return nil }
 
 // Opening is what a session is opened with.
 type Opening struct {
