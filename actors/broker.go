@@ -115,6 +115,8 @@ func (a *brokerActor) rare(ctx actor.Context) {
 		m.Done()
 	case *Authorize:
 		a.run(ctx, a.broker.Authorize(m.Book, h.take()))
+	case *surveyed:
+		_ = h.ports.Outbox.Send(m.to, m.head, wire.JSON(a.broker.Tree(m.tree, m.err)))
 	case *cut:
 		h.ports.Peers.HangUp(m.peer, "revoked", m.text)
 	case Fault:
@@ -174,6 +176,8 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 		a.house.ports.Peers.HangUp(e.To, detector, e.Text)
 	case machine.Note:
 		a.note(e.Event)
+	case machine.Survey:
+		a.survey(ctx.Self(), e)
 	case machine.Cut:
 		a.house.ports.Logger.Warn("a peer's key is revoked", "peer", fmt.Sprintf("%x", e.To), "reason", e.Text)
 		a.house.ports.NewTimer(ctx.Self(), &cut{e.To, e.Text}).Set(a.house.now() + lastWords)

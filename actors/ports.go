@@ -48,4 +48,6 @@ type Ports struct {
 	Elapsed   func() time.Duration // the same, read afresh, on any goroutine; nil: Now
 	NewTimer  func(pid *actor.PID, msg any) Timer
 	Logger    *slog.Logger
+	// Tree lists the broker's tree and calls done, from any goroutine, or returns false; nil: nobody does.
+	Tree func(done func(wire.TreeNode, error)) bool
 }

@@ -13,14 +13,14 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
 	By    string `json:"by,omitempty"`    // who asks, for the why-record
 
-	Worker string `json:"worker,omitempty"` // with worker.alive: its name
+	Worker string `json:"worker,omitempty"` // with worker.alive and tree: its name; tree without: the broker's
 }
 
 // HitRow is one hit in a listing.
@@ -113,6 +113,9 @@ func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "ADMIN: the JSON frame cannot be read: %v", err)
 	}
+	if r.Cmd == "tree" {
+		return b.survey(now, m, r, fx)
+	}
 	answer, fx := b.Administer(now, r, fx)
 	return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(answer)))
 }
@@ -137,7 +140,7 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 	case "drain":
 		return b.drainOne(r.About, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why and drain are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain and, by ADMIN only, tree are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {

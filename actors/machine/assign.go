@@ -246,6 +246,9 @@ func (b *Broker) Deadline() time.Duration {
 	if b.waiting.Len() > 0 {
 		at = sooner(at, b.waiting.First().deadline)
 	}
+	if len(b.surveys) > 0 {
+		at = sooner(at, b.surveys[0].until)
+	}
 	if b.adrift.Len() > 0 {
 		at = sooner(at, b.adrift.First().keep.until)
 	}
@@ -267,6 +270,7 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	}
 	fx = b.runJudge(now, fx)
 	fx = b.giveUp(now, fx)
+	fx = b.giveUpSurveys(now, fx)
 	for b.waiting.Len() > 0 && b.waiting.First().deadline <= now {
 		w := b.waiting.First()
 		b.unqueue(w)

@@ -77,6 +77,8 @@ type Broker struct {
 	epoch    uint32
 	unnamed  int
 	draining bool
+	surveys  []survey // asked, in order
+	surveyed uint32   // how many were
 	totals   Totals
 	access   AccessTotals
 }
@@ -123,7 +125,7 @@ var brokerTable = [256]func(*Broker, time.Duration, *wire.Message, []Effect) []E
 	wire.Cancel: (*Broker).byRef, wire.Close: (*Broker).byRef, wire.Call: (*Broker).over, wire.Part: (*Broker).over, wire.Credit: (*Broker).over,
 	wire.Pong: (*Broker).fromWorker, wire.Error: (*Broker).fromWorker, wire.Opened: (*Broker).fromWorker,
 	wire.Reply: (*Broker).fromWorker, wire.Working: (*Broker).fromWorker, wire.Ended: (*Broker).fromWorker,
-	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker, wire.Hold: (*Broker).fromWorker,
+	wire.Renew: (*Broker).fromWorker, wire.Tally: (*Broker).fromWorker, wire.Changed: (*Broker).fromWorker, wire.Vitals: (*Broker).fromWorker, wire.Hold: (*Broker).fromWorker,
 }
 
 // Message takes a message that names no hit with an actor.

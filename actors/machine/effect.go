@@ -25,6 +25,7 @@ const (
 	Count                   // count a refusal of this Status
 	Sound                   // measure how silent the transport of To is, and tell the broker by Sounded
 	Note                    // log Event, a *Why
+	Survey                  // list the tree, and send Broker.Tree of it to To under Header
 )
 
 // Effect is one thing a host has to do. Which fields mean something depends on Kind.

@@ -128,6 +128,8 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return fx
 	case *SlotsChanged:
 		return b.slotsChanged(now, e, fx)
+	case *Surveyed:
+		return b.surveyAnswered(e, fx)
 	case *SlotFreed:
 		return b.slotFree(now, e.Worker, fx)
 	case *Orphaned:

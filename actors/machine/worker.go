@@ -87,7 +87,7 @@ var workerTable = [256]func(*Worker, time.Duration, *wire.Message, []Effect) []E
 	wire.Ready: (*Worker).again, wire.Pong: (*Worker).pong, wire.Bye: (*Worker).bye, wire.Ended: (*Worker).ended, wire.Changed: (*Worker).changed,
 	wire.Opened: (*Worker).unknown, wire.Reply: (*Worker).unknown, wire.Working: (*Worker).unknown, wire.Error: (*Worker).complaint,
 	wire.Renew: (*Worker).renew, wire.Tally: (*Worker).unknown, wire.Hold: (*Worker).late, wire.Probe: (*Worker).probe,
-	wire.Part: (*Worker).unknown, wire.Credit: (*Worker).unknown,
+	wire.Vitals: (*Worker).vitals, wire.Part: (*Worker).unknown, wire.Credit: (*Worker).unknown,
 }
 
 // Message takes a message of the worker that names no hit with an actor.

@@ -60,6 +60,8 @@ type VitalsInfo struct {
 	RunningMS  int64  `json:"running_ms"`  // since that call was passed on, or the one before was answered
 	ProgressMS int64  `json:"progress_ms"` // since the hit's thread last gave a sign
 	Queued     int    `json:"queued"`      // calls behind the running one
+
+	Tree *TreeNode `json:"tree,omitempty"` // of a worker, for its broker
 }
 
 // WelcomeInfo is the JSON frame of WELCOME.

@@ -460,6 +460,11 @@ class TestWrittenOff(WorkerCase):
         self.begin("deaf", hit=2)  # on the only slot
         self.call(b"hello", 1, hit=2)
         self.assertEqual(self.answer()[1], [b"hello"])
+        self.link.say(t.PROBE, arg=7)
+        head, (about,) = self.answer(t.VITALS)
+        sessions, io_thread = json.loads(about)["tree"]["children"]
+        self.assertEqual((head.arg, sessions["id"], io_thread["id"]), (7, "sessions", "io"))
+        self.assertEqual([(c["id"], c["state"], c["message"]) for c in sessions["children"]], [("2", "running", ""), ("1", "written off", "call 1")])
         Deaf.release.set()
         self.assertEqual(Deaf.closed.get(timeout=NET), thread)  # what it held is released on its thread
         self.assertEqual(json.loads(self.answer(t.CHANGED)[1][0]), {"slots": 1})

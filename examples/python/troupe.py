@@ -896,7 +896,7 @@ class _Served:
         self.ends = self.written = False          # it was told to end; its thread was written off
         self.stopped = self.closing = self.promised = 0.0  # when what runs was asked to stop, when close began, until when a call may give no sign
         self.thread = 0
-        self.lease = 0.0                          # of its service's calls
+        self.lease = self.turned = 0.0            # of its service's calls; when the present one began
 
     def say(self, kind: int, *frames: bytes, **fields: int) -> None:
         self.worker._post(self.worker._say, self, Head(kind, hit=self.handle, epoch=self.epoch, **fields), frames)
@@ -935,7 +935,8 @@ class _Served:
             return Cancelled("cancelled before its turn came", Outcome.never_started)
         if time.monotonic() > call.deadline:
             return Expired("its deadline passed before its turn came: the calls before it took too long", Outcome.never_started)
-        self.began, self.promised = call.seq, time.monotonic() + self.lease
+        self.began, self.turned = call.seq, time.monotonic()
+        self.promised = self.turned + self.lease
         if call._input:
             call._input._ask()
         try:
@@ -1191,6 +1192,20 @@ class Worker(_Side):
             hit.inbox.put(None)
         else:  # so that the broker does not count its slot as taken for ever
             link.send(Head(ENDED, status=STATUS.index("unknown-hit"), hit=head.hit, epoch=head.epoch))
+
+    def _on_probe(self, link: _Link, head: Head) -> None:
+        """Tells the broker of the threads of this process."""
+        def node(name: str, path: str, state: str = "running", waiting: int = -1, message: str = "", since: float = 0.0, **more: Any) -> dict:
+            span = round((time.monotonic() - since) * 1000) if message and since else 0
+            return {"id": name, "path": path, "state": state, "restarts": 0, "mailbox": waiting, "message": message, "for_ms": span} | more
+        hits = []
+        for hit in itertools.islice([*self._work_of, *self.zombies], 256):
+            name, calls = f"{hit.handle:x}", len(hit.calls)
+            doing, since = ("close", hit.closing) if hit.closing else (f"call {next(iter(hit.calls), 0)}", hit.turned) if calls else ("", 0.0)
+            hits.append(node(name, f"{self.name}/sessions/{name}", "written off" if hit.written else "running", max(0, calls - 1), doing, since))
+        children = [node("sessions", f"{self.name}/sessions", supervisor=True, children=hits), node("io", f"{self.name}/io", message="answers PROBE")]
+        link.send(Head(VITALS, arg=head.arg), json.dumps({
+            "peer": "worker", "alive": True, "by": "its io thread has answered", "tree": node(self.name, self.name, supervisor=True, children=children)}).encode())
 
     def _say(self, hit: _Served, head: Head, frames: tuple[bytes, ...]) -> None:
         """Sends what a hit has to say. Its last word frees the slot."""

@@ -20,6 +20,7 @@ import (
 
 // Broker gives hits to workers and passes their calls. Its methods are safe for concurrent use.
 type Broker struct {
+	lister      lister // of its tree
 	cfg         BrokerConfig
 	incarnation string
 	system      *actor.ActorSystem
@@ -101,6 +102,7 @@ func (b *Broker) populate(ctx context.Context) error {
 	b.house = actors.NewHouse(b.system, actors.Ports{
 		Outbox: b.loop.Outbox(), Directory: b.loop.Directory(), Peers: b.loop, Now: b.loop.Now, Elapsed: b.loop.Elapsed,
 		NewTimer: func(pid *actor.PID, msg any) actors.Timer { return b.loop.NewTimer(pid, msg) }, Logger: b.cfg.Logger,
+		Tree: b.lister.list,
 	})
 	name := "troupe-" + b.incarnation
 	spec := b.house.Spec(name, b.machineConfig(name), b.loop.Dispatcher(), b.cfg.Stop)
@@ -110,7 +112,7 @@ func (b *Broker) populate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
 	}
-	b.tree = tree
+	b.tree, b.lister.tree = tree, tree.List
 	status, err := tree.List(ctx)
 	if err != nil {
 		return fmt.Errorf("assigner: the broker's actors did not start: %w", err)
@@ -160,10 +162,10 @@ func (b *Broker) bind() error {
 
 var (
 	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Resume, wire.Ack, wire.Detach, wire.Probe, wire.Part}
-	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Hold, wire.Probe, wire.Part}
+	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Hold, wire.Probe, wire.Vitals, wire.Part}
 	// What brokers say to clients and to workers.
 	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals, wire.Part, wire.Credit}
-	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Vitals, wire.Part, wire.Credit}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Probe, wire.Vitals, wire.Part, wire.Credit}
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.
@@ -218,6 +220,7 @@ func (b *Broker) Close(ctx context.Context) error {
 func (b *Broker) close(ctx context.Context) error {
 	var errs []error
 	b.gate.close()
+	defer b.lister.close()
 	defer b.sentry.close()
 	if b.tree != nil {
 		b.farewell(ctx)

@@ -193,6 +193,8 @@ func (s *workerSide) message(m *wire.Message) {
 		e.begin(m.Copy())
 	case wire.Grant:
 		e.worker.front.granted(e, m.Header.Arg)
+	case wire.Probe:
+		e.probed(m)
 	case wire.Vitals:
 		e.probes.answered(m)
 	case wire.Pong:

@@ -182,6 +182,7 @@ type Worker struct {
 	once        sync.Once
 	failed      chan struct{} // closed when all brokers have refused the worker for ever
 	refused     int           // how many have; the loop's
+	lister      lister        // of its tree
 	exits       *exits        // looks after sessions that are asked to end
 	zombies     atomic.Int64  // threads that were written off and have not come back
 	wroteOff    atomic.Uint64 // all that were
@@ -270,7 +271,7 @@ func (w *Worker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.hub = h
+	w.hub, w.lister.tree = h, h.tree.List
 	for i, e := range w.brokers {
 		e.link = h.links[i]
 	}
@@ -354,6 +355,7 @@ func (w *Worker) close(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	err := w.hub.close(ctx)
+	w.lister.close()
 	w.pool.Close()
 	late, cancel := context.WithTimeout(ctx, w.cfg.Stop) // the sessions have had theirs
 	defer cancel()
