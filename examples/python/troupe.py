@@ -239,6 +239,12 @@ def _keys(key: str | None, endpoint: str) -> tuple[bytes, bytes, bytes] | None:
     return server, zmq.curve_public(secret), secret
 
 
+def _direct_keys(token: bytes) -> tuple[bytes, bytes]:
+    """Public and secret key of a direct hit's client: nobody has them who has not got the token."""
+    secret = zmq.utils.z85.encode(hashlib.sha256(b"HIT/1 direct " + token).digest())
+    return zmq.curve_public(secret), secret
+
+
 # -- Bodies in parts. ----------------------------------------------------------------------------------------------------------
 
 STREAM_WINDOW = 1 << 20  # bytes of a body that may be on their way to its reader
@@ -1142,12 +1148,12 @@ class Worker(_Side):
             link.complain(head, TroupeError.of("unknown-hit", f"no hit {head.hit:x} is open here"))
         elif head.epoch != hit.epoch:
             raise TroupeError.of("stale-epoch", f"hit {head.hit:x} is under epoch {hit.epoch}, not {head.epoch}")
-        elif head.seq != hit.heard + 1:
-            raise TroupeError.of("bad-seq", f"call {head.seq} of hit {head.hit:x} came after call {hit.heard}")
         elif hit.way is not link:
             raise Refused(f"hit {head.hit:x} is direct: its calls come on its own connection", Outcome.never_started)
         elif hit.door and not hit.door.holds():
             raise LeaseOver("the worker has not heard from its broker for too long: open another hit", Outcome.never_started)
+        elif head.seq != hit.heard + 1:
+            raise TroupeError.of("bad-seq", f"call {head.seq} of hit {head.hit:x} came after call {hit.heard}")
         else:
             self._queue(hit, head, head.seq, bodies)
 
@@ -1368,6 +1374,10 @@ class _Entrance:
         self.awaits = False                      # the guest waits for WELCOME, until there is a lease
         self.severed: TroupeError | None = None  # nothing is served or answered any more
         self.bytes, self.answered, self.told = 0, 0, (0, 0)
+        self.key = zmq.utils.z85.decode(_direct_keys(token)[0]) if door.judge else b""  # public, of the client
+
+    def invites(self, key: bytes) -> bool:
+        return key == self.key and not self.guest and not self.severed
 
     def opens(self, token: str) -> bool:
         return (hmac.compare_digest(token.encode(), self.token.hex().encode()) and not self.guest and not self.severed
@@ -1475,14 +1485,18 @@ class _Door:
         self.sock = worker._context.socket(zmq.ROUTER)
         self.sock.linger, self.sock.router_mandatory, self.sock.rcvhwm, self.sock.sndhwm = 0, 1, 0, 0  # windows bound what waits
         self.sock.maxmsgsize, self.public = 1 << 28, ""  # of a frame, in bytes
-        if _keys(worker.key, bind):  # then this way is encrypted, too; whom it is open to is told by the tokens
+        self.judge: zmq.Socket | None = None
+        if _keys(worker.key, bind):  # then this way is encrypted, too
+            self.judge = worker._context.socket(zmq.REP)
+            self.judge.bind("inproc://zeromq.zap.01")  # before the first who may ask: without a judge libzmq lets everybody in
+            worker._poller.register(self.judge, zmq.POLLIN)
             public, self.sock.curve_secretkey = zmq.curve_keypair()
-            self.sock.curve_server, self.public = 1, public.decode()
+            self.sock.curve_server, self.sock.zap_domain, self.public = 1, b"direct", public.decode()
         self.monitor = self.sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             self.sock.bind(bind)
         except zmq.ZMQError as error:
-            self.monitor.close(0), self.sock.close(0)
+            self.monitor.close(0), self.sock.close(0), self.judge and self.judge.close(0)
             raise ValueError(f"cannot bind to {bind!r} for direct hits ({error}): write tcp://ADDRESS:PORT, port 0 for any") from None
         self.url = url or self.sock.last_endpoint.decode()
         worker._poller.register(self.monitor, zmq.POLLIN)
@@ -1494,7 +1508,17 @@ class _Door:
         pass
 
     def drop(self, error: TroupeError, linger: int = 0) -> None:
-        self.sock.disable_monitor(), self.monitor.close(0), self.sock.close(linger)
+        self.sock.disable_monitor(), self.monitor.close(0), self.sock.close(linger), self.judge and self.judge.close(0)
+
+    def admit(self) -> None:
+        """Lets those shake hands whose key is made from a token that is good, and nobody else (ZAP, RFC 27)."""
+        while True:
+            try:
+                _, number, *_, mechanism, key = self.judge.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            known = mechanism == b"CURVE" and any(entrance.invites(key) for entrance in self.expected.values())
+            self.judge.send_multipart([b"1.0", number, *((b"200", b"") if known else (b"400", b"no direct hit has this key")), b"", b""])
 
     def expect(self, hit: _Served, token: bytes) -> None:
         hit.way, hit.door = None, _Entrance(self, hit, token)
@@ -1504,6 +1528,8 @@ class _Door:
             link.lease_until = link.renew_at = 0.0
 
     def exchange(self, lost: bool) -> None:
+        if self.judge:
+            self.admit()
         for _ in range(100):
             try:
                 peer = self.sock.recv(zmq.NOBLOCK)
@@ -1731,7 +1757,11 @@ class _Way(_Link):
         super().__init__(client, endpoint)
 
     def keys(self) -> tuple[bytes, bytes, bytes] | None:
-        return (self.server_key, *zmq.curve_keypair()) if self.server_key else None  # who we are is told by the token
+        if not self.endpoint.startswith(("tcp://", "ipc://@")):
+            return None
+        if not self.server_key and _keys(self.side.key, self.endpoint):
+            raise ValueError("it offers no key, and this client has one for its broker; nothing is sent in the clear: give the worker a key, too")
+        return (self.server_key, *_direct_keys(self.token)) if self.server_key else None
 
     def greet(self) -> None:
         about = {"token": self.token.hex(), "window": self.side.asked_window or self.hit._link.window}

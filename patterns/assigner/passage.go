@@ -30,6 +30,7 @@ type passage struct {
 	stands   atomic.Int64 // when OPENED was said, by the link's clock; 0: not yet
 	guest    atomic.Pointer[bridge.Guest]
 	severed  atomic.Bool   // nothing is served or answered any more
+	lapsed   atomic.Bool   // a call was refused for the lease: none may follow it
 	answered atomic.Uint32 // seq
 	bytes    atomic.Uint64 // of bodies, both ways
 	told     uint64        // bytes at the last TALLY; the loop's
@@ -280,7 +281,7 @@ func (p *passage) refusal(m *wire.Message) (wire.Status, string) {
 	switch limit := p.slot.from.maxBody.Load(); {
 	case p.severed.Load(), p.final:
 		return wire.IsClosed, "the hit is over: open another one"
-	case !p.holds():
+	case p.lapsed.Load(), !p.holds():
 		return wire.LeaseOver, "the worker has not heard from its broker for too long: open another hit"
 	case m.Header.Seq != p.accepted+1:
 		return wire.BadSeq, fmt.Sprintf("call %d: %d is next: number calls one by one", m.Header.Seq, p.accepted+1)
@@ -301,6 +302,9 @@ func (p *passage) refusal(m *wire.Message) (wire.Status, string) {
 // refuse answers a call that never started.
 func (p *passage) refuse(m *wire.Message, status wire.Status, text string) {
 	p.front.refused[status].Add(1)
+	if status == wire.LeaseOver {
+		p.lapsed.Store(true) // even if it is renewed after all: calls behind this one would start without it
+	}
 	h := wire.Header{
 		Type: wire.Error, Status: status, Hit: p.slot.handle, Epoch: p.slot.epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted),
 	}
