@@ -2,6 +2,7 @@ package keepalive_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,21 +13,27 @@ import (
 )
 
 // TestAClientThatIsGoneFreesItsThread: what runs is cancelled, and the session is closed on its thread, though the client was busy with one-shots up to its
-// last moment.
+// last moment. On the direct route that is so as well.
 func TestAClientThatIsGoneFreesItsThread(t *testing.T) {
 	for language, spawn := range map[string]func(*testing.T, string) *rig.Process{
-		"go":     func(t *testing.T, at string) *rig.Process { return rig.Spawn(t, "client", clientConfig{at, limit}) },
-		"python": func(t *testing.T, at string) *rig.Process { return rig.Python(t, "testdata/client.py", at) },
+		"go": func(t *testing.T, at string) *rig.Process {
+			return rig.Spawn(t, "client", clientConfig{Broker: at, Silence: limit})
+		},
+		"go, directly": func(t *testing.T, at string) *rig.Process {
+			return rig.Spawn(t, "client", clientConfig{at, limit, assigner.Direct})
+		},
+		"python":           func(t *testing.T, at string) *rig.Process { return rig.Python(t, "testdata/client.py", at) },
+		"python, directly": func(t *testing.T, at string) *rig.Process { return rig.Python(t, "testdata/client.py", at, "direct") },
 	} {
 		t.Run(language, func(t *testing.T) {
-			if language == "python" {
+			if strings.HasPrefix(language, "python") {
 				long(t)
 				t.Parallel()
 			}
 			ways(t, func(t *testing.T, end func(*rig.Process)) {
 				site, g := rig.NewSite(t, rig.TCP), newGuard()
 				site.Broker()
-				w := site.Worker(rig.Services{"hold": g.service(), "chat": {Handler: func(context.Context, *assigner.Call) ([]byte, error) { return nil, nil }}}, rig.Slots(2))
+				w := site.Worker(rig.Services{"hold": g.service(), "chat": {Handler: func(context.Context, *assigner.Call) ([]byte, error) { return nil, nil }}}, rig.Slots(2), func(c *assigner.WorkerConfig) { c.DirectBind = "tcp://127.0.0.1:0" })
 				rig.Receive(t, w.Welcomed(), "the worker's welcome")
 				p := spawn(t, site.Clients)
 				thread := p.Await("opened ")

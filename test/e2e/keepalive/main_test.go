@@ -29,6 +29,7 @@ const (
 type clientConfig struct {
 	Broker  string
 	Silence time.Duration
+	Route   assigner.Route
 }
 
 // clientRole opens a hit of the service hold, and makes a call that does not end, and one-shots besides, one after another.
@@ -41,7 +42,7 @@ func clientRole(ctx context.Context, stage *rig.Stage) error {
 	if err != nil {
 		return err
 	}
-	h, err := c.Open(ctx, "hold")
+	h, err := c.OpenWith(ctx, assigner.OpenRequest{Service: "hold", Route: cfg.Route})
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,9 @@ func turnedAway(t *testing.T, site *rig.Site, ann, stranger access.Handed) {
 	opened := raw.Hear(wire.Opened)
 	endpoint, token, server := string(opened.Frames[3]), opened.Frames[4], string(opened.Frames[5])
 	mine := zmqsock.SecretKey(sha256.Sum256(append([]byte("HIT/1 direct "), token...)))
-	visit := func(server, secret string) *rig.Process { return rig.Python(t, "testdata/foreign.py", "hello", endpoint, server, secret) }
+	visit := func(server, secret string) *rig.Process {
+		return rig.Python(t, "testdata/foreign.py", "hello", endpoint, server, secret)
+	}
 
 	visit(server, stranger.Secret.String()).Await("handshake auth")
 	visit(server, ann.Secret.String()).Await("handshake auth")

@@ -1,10 +1,10 @@
-"""A client with a call under way that does not end, and one-shots besides. Usage: client.py ENDPOINT"""
+"""A client with a call under way that does not end, and one-shots besides. Usage: client.py ENDPOINT [direct]"""
 import sys
 
 import troupe
 
 client = troupe.Client(sys.argv[1])
-hit = client.open("hold")
+hit = client.open("hold", direct=len(sys.argv) > 2)
 hit.call_async(b"x")
 print("opened", hit.thread, flush=True)
 while True:
