@@ -77,7 +77,7 @@ func emptyWorld(t *testing.T, cfg Config) *world {
 	require.NoError(t, err)
 	w.keeper = w.spawn(w.keep)
 	w.stop = func() {
-		within, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // t.Context() is over in a clean-up
+		within, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		require.NoError(t, w.loop.Close(within))
 	}

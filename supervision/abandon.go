@@ -32,12 +32,12 @@ func (s *supervisor) abandon(g *guard, after time.Duration) Reason {
 // giveUp abandons a child because somebody else has seen that it hangs.
 func (s *supervisor) giveUp(ctx actor.Context, m *Abandon) {
 	if g := s.temps[m.ID]; g != nil {
-		s.abandon(g, m.Reason.After)
+		_ = s.abandon(g, m.Reason.After)
 		s.tempGone(ctx, m.ID, g, m.Reason)
 		return
 	}
 	if c := s.children[m.ID]; c != nil && c.guard != nil && c.guard.pid != nil {
-		s.abandon(c.guard, m.Reason.After)
+		_ = s.abandon(c.guard, m.Reason.After)
 		s.gone(ctx, c, m.Reason)
 	}
 }

@@ -55,6 +55,6 @@ func (s *supervisor) onHung(ctx actor.Context, m hung) {
 	if c == nil || s.stops[c.spec.ID] != nil || s.phase >= closing {
 		return
 	}
-	s.abandon(m.guard, m.reason.After)
+	_ = s.abandon(m.guard, m.reason.After)
 	s.gone(ctx, c, m.reason)
 }

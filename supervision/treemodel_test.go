@@ -154,6 +154,7 @@ func (f *forest) ended(path []*sapling, abnormal bool) {
 			first, last = 0, len(parent.children)
 		case supervision.RestForOne:
 			last = len(parent.children)
+		default: // the child itself
 		}
 		var left []*sapling
 		for i, sibling := range parent.children {

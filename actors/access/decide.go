@@ -82,10 +82,15 @@ func (b *Book) MayAdmin(z85 string) error {
 	return nil
 }
 
+// safe are the characters that a shell takes as they are.
+func safe(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-,/:@=+", r)
+}
+
 // quote makes a service's name safe for a shell where it needs it.
 func quote(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-,/:@=+", r))
+		return !safe(r)
 	}) {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}

@@ -174,7 +174,7 @@ func TestHandlerThatLeavesIsAFailureAndTheMailboxGoesOn(t *testing.T) {
 	leaving := map[string]func(){
 		"panic":     func() { panic(errors.ErrUnsupported) },
 		"goexit":    runtime.Goexit,
-		"nil panic": func() { panic(nil) },
+		"nil panic": func() { panic(nil) }, //nolint:govet // which a careless actor may do
 	}
 	for name, leave := range leaving {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +210,6 @@ func TestHandledMessageIsForgotten(t *testing.T) {
 	first := &[1 << 10]byte{}
 	trace := weak.Make(first)
 	box.PostUserMessage(first)
-	first = nil
 	box.PostUserMessage("waits")
 	require.True(t, d.step())
 	runtime.GC()

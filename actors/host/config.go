@@ -9,7 +9,7 @@ import (
 const (
 	// DefaultCapacity is the number of user messages a mailbox holds when MailboxConfig.Capacity is zero.
 	DefaultCapacity = 1024
-	// Unbounded, as MailboxConfig.Capacity, lets the user queue grow without limit. It is meant for actors that must
+	// Unbounded as MailboxConfig.Capacity lets the user queue grow without limit. It is meant for actors that must
 	// never lose a message and whose senders are bounded by other means.
 	Unbounded = -1
 	// MaxCapacity is the largest limit that a mailbox accepts.

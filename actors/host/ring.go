@@ -71,7 +71,7 @@ func (q *queue) push(v any) {
 		return
 	}
 	if q.lent == nil {
-		q.lent = rings.Get().(*ring[any])
+		q.lent, _ = rings.Get().(*ring[any]) // the pool holds nothing else
 	}
 	q.lent.push(v)
 }

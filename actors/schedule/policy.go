@@ -78,6 +78,7 @@ func New[W any](name Name, pick func(n int) int) Policy[W] {
 		return &sampled[W]{growth: newGrowth[W](), pick: pick}
 	case TwoChoices:
 		return &sampled[W]{growth: newGrowth[W](), pick: pick, two: true}
+	default:
+		return &ranked[W]{order: inOrder(leastBusy[W]), growth: newGrowth[W]()}
 	}
-	return &ranked[W]{order: inOrder(leastBusy[W]), growth: newGrowth[W]()}
 }

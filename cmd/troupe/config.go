@@ -233,9 +233,9 @@ func (a *app) printSettings(all []setting, origin bool) error {
 	}
 	rows := make([][]string, len(all))
 	for i, s := range all {
-		text, one := s.Value.(string)
-		if !one {
-			text = strings.Join(s.Value.([]string), " ")
+		text, _ := s.Value.(string)
+		if several, yes := s.Value.([]string); yes {
+			text = strings.Join(several, " ")
 		}
 		rows[i] = []string{s.Command, s.Key, text}
 		if origin {

@@ -48,7 +48,7 @@ func (a *app) drain(ctx context.Context, c *assigner.Client, name string) error 
 			return err
 		}
 		if r.Hits != shown && r.Hits > 0 {
-			fmt.Fprintf(a.err, "draining %s: %s open\n", cell(r.Draining), are(r.Hits, "hit"))
+			fmt.Fprintf(a.err, "draining %s: %s open\n", cell(r.Draining), are(r.Hits))
 		}
 		if shown = r.Hits; shown == 0 {
 			if a.json() {
@@ -60,7 +60,7 @@ func (a *app) drain(ctx context.Context, c *assigner.Client, name string) error 
 		select {
 		case <-time.After(drainPace):
 		case <-ctx.Done():
-			return incomplete(fmt.Errorf("draining %s: %s still open: it goes on draining; wait with more --timeout, or end them with `troupe hit kill`", cell(r.Draining), are(r.Hits, "hit")))
+			return incomplete(fmt.Errorf("draining %s: %s still open: it goes on draining; wait with more --timeout, or end them with `troupe hit kill`", cell(r.Draining), are(r.Hits)))
 		}
 	}
 }

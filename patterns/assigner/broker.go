@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/bridge"
@@ -105,7 +106,7 @@ func (b *Broker) populate(ctx context.Context) error {
 		Tree: b.lister.list,
 	})
 	name := "troupe-" + b.incarnation
-	spec := b.house.Spec(name, b.machineConfig(name), b.loop.Dispatcher(), b.cfg.Stop)
+	spec := b.house.Spec(name, b.machineConfig(), b.loop.Dispatcher(), b.cfg.Stop)
 	spec.Children = append(spec.Children, embedded(b.cfg.Children, b.cfg.Watch.Child)...)
 	spec.Watchdog = b.sentry.Watchdog
 	tree, err := supervision.Start(ctx, b.system, spec)
@@ -125,7 +126,7 @@ func (b *Broker) populate(ctx context.Context) error {
 	})
 }
 
-func (b *Broker) machineConfig(name string) machine.BrokerConfig {
+func (b *Broker) machineConfig() machine.BrokerConfig {
 	var seed [4]byte
 	_, _ = rand.Read(seed[:])
 	return machine.BrokerConfig{

@@ -1,6 +1,7 @@
 package assigner
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -208,9 +209,9 @@ func (r *inReader) WriteTo(w io.Writer) (int64, error) {
 	for {
 		n, err := r.flow.read(r.done, r.stopped, w.Write)
 		all += int64(n)
-		switch err {
-		case nil:
-		case io.EOF:
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
 			return all, nil
 		default:
 			return all, err

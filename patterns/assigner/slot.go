@@ -165,9 +165,9 @@ func (s *slot) Receive(ctx actor.Context) {
 		self := ctx.Self()
 		s.worker.hub.loop.Do(func() { s.from.bind(s, self) })
 	case *orphanage:
-		s.finish(ctx, wire.BrokerGone, "the connection to the broker is lost", supervision.Normal{})
+		s.finish(ctx, wire.BrokerGone, "the connection to the broker is lost")
 	case *severance:
-		s.finish(ctx, m.status, m.text, supervision.Normal{})
+		s.finish(ctx, m.status, m.text)
 	case *actor.Stopping:
 		s.stopping()
 	case *actor.Stopped:
@@ -185,7 +185,7 @@ func (s *slot) message(ctx actor.Context, m *wire.Message) {
 			s.call(ctx, m)
 		}
 	case wire.End:
-		s.finish(ctx, wire.OK, "", supervision.Normal{})
+		s.finish(ctx, wire.OK, "")
 	}
 }
 
@@ -229,7 +229,7 @@ func (s *slot) begin(ctx actor.Context, m *wire.Message) {
 // openFailed ends a hit whose session was not opened; stopped says whether it was asked to give up.
 func (s *slot) openFailed(ctx actor.Context, err, stopped error) {
 	status := wire.ServiceError
-	if _, crashed := err.(*crash); crashed {
+	if crashed := (*crash)(nil); errors.As(err, &crashed) {
 		status = wire.Panicked
 	} else if stopped != nil && errors.Is(err, stopped) {
 		status = wire.Cancelled
@@ -240,16 +240,16 @@ func (s *slot) openFailed(ctx actor.Context, err, stopped error) {
 		supervision.Exit(ctx, supervision.Normal{})
 		return
 	}
-	s.finish(ctx, status, text, supervision.Normal{})
+	s.finish(ctx, status, text)
 }
 
 // finish says ENDED and ends the actor.
-func (s *slot) finish(ctx actor.Context, status wire.Status, text string, reason supervision.Reason) {
+func (s *slot) finish(ctx actor.Context, status wire.Status, text string) {
 	if s.over {
 		return
 	}
 	s.ended(status, text)
-	supervision.Exit(ctx, reason)
+	supervision.Exit(ctx, supervision.Normal{})
 }
 
 func (s *slot) ended(status wire.Status, text string) {

@@ -51,7 +51,7 @@ func (e *enrolment) stream(m *wire.Message) {
 	switch {
 	case s == nil || s.epoch != m.Header.Epoch: // the hit is over
 	case m.Header.Type == wire.Part:
-		s.part(m)
+		_ = s.part(m) // what is wrong with it was told by the broker
 	default:
 		s.credited(m)
 	}

@@ -71,7 +71,7 @@ func (h *Hit) bodyOf(ctx context.Context, p *pending, in *inflow) *replyBody {
 // Read is io.Reader's.
 func (b *replyBody) Read(p []byte) (int, error) {
 	n, err := b.inReader.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		b.detach()
 	}
 	return n, err

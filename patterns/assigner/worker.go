@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-mq/troupe/actors/host"
 	"github.com/troupe-mq/troupe/bridge"
 	"github.com/troupe-mq/troupe/bridge/wire"

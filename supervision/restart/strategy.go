@@ -34,7 +34,7 @@ func (s Strategy) Valid() bool { return int(s) < len(strategyNames) }
 type AutoShutdown uint8
 
 const (
-	// Never: no child may be significant.
+	// Never means that no child may be significant.
 	Never AutoShutdown = iota
 	// AnySignificant ends the supervisor with the first significant child that
 	// ended by itself and is not started again.

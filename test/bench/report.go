@@ -45,7 +45,7 @@ func printTable(w io.Writer, figures []figure) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 			f.Name, show(f.Value), f.Unit, f.Peer, show(f.PeerValue), show(f.Ratio), f.reach, f.verdict)
 	}
-	t.Flush()
+	_ = t.Flush()
 	printReasons(w, figures)
 }
 

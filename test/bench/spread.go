@@ -71,7 +71,7 @@ func playSpread(ctx context.Context, program string, hung *child, args []string)
 	if err := p.ask(ctx, &told, "go"); err != nil {
 		return nil, err
 	}
-	return told.judge(spreadBrokers - 1)
+	return told.judge()
 }
 
 // spreading is what the client tells.
@@ -82,12 +82,12 @@ type spreading struct {
 }
 
 // judge makes values of it. A hit that was lost, or a living broker without any, is an error.
-func (s spreading) judge(living int) (values, error) {
+func (s spreading) judge() (values, error) {
 	if s.Lost != 0 {
 		return nil, fmt.Errorf("%d hits were lost, with the brokers of %v living", s.Lost, s.Workers)
 	}
-	if len(s.Workers) != living {
-		return nil, fmt.Errorf("hits were opened at the workers %v: %d brokers live", s.Workers, living)
+	if len(s.Workers) != spreadBrokers-1 {
+		return nil, fmt.Errorf("hits were opened at the workers %v: %d brokers live", s.Workers, spreadBrokers-1)
 	}
 	counts := slices.Sorted(maps.Values(s.Workers))
 	return values{"spread": float64(counts[len(counts)-1]) / float64(counts[0]), "opens_s": s.OpensS}, nil

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,7 +84,7 @@ func work(ms int) {
 		return
 	}
 	left := unix.NsecToTimespec((time.Duration(ms) * time.Millisecond).Nanoseconds())
-	for err := error(unix.EINTR); err == unix.EINTR; {
+	for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
 		err = unix.Nanosleep(&left, &left)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -235,7 +234,7 @@ func TestNoVerdict(t *testing.T) {
 func TestSeedFromOutside(t *testing.T) {
 	t.Setenv(harness.SeedVar, "7")
 	require.EqualValues(t, 7, harness.Seed(t))
-	require.NoError(t, os.Setenv(harness.SeedVar, "seven"))
+	t.Setenv(harness.SeedVar, "seven")
 	said, failed := watch(func(l *lookOn) { harness.Seed(l) })
 	require.True(t, failed)
 	require.Contains(t, said, `SEED is "seven": give it a number`)

@@ -138,6 +138,7 @@ func (a *Attempt) Tick(now time.Duration) []Do {
 		if a.phase == queued && now >= a.retry {
 			return a.elsewhere(now, does)
 		}
+	default: // sent, over: nothing falls due
 	}
 	return does
 }

@@ -108,7 +108,7 @@ func (r *Registration) Gone(detail string) []Action {
 	return []Action{Lost, Greet}
 }
 
-// Bye: the broker leaves. Where its end cannot be seen (inproc), the connection is replaced after a while.
+// Bye takes that the broker leaves. Where its end cannot be seen (inproc), the connection is replaced after a while.
 func (r *Registration) Bye(now time.Duration) []Action {
 	if r.State == Refused || r.leaving {
 		return nil

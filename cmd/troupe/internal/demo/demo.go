@@ -154,8 +154,8 @@ func doze(_ context.Context, c *assigner.Call) ([]byte, error) {
 		return nil, err
 	}
 	left := unix.NsecToTimespec(d.Nanoseconds())
-	for err := unix.EINTR; errors.Is(err, unix.EINTR); {
-		err, _ = unix.Nanosleep(&left, &left).(unix.Errno)
+	for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
+		err = unix.Nanosleep(&left, &left)
 	}
 	return []byte("dozed for " + d.String()), nil
 }

@@ -76,6 +76,7 @@ func (l *line) shakeHands(limit time.Duration) (zmqsock.Failure, error) {
 				return 0, nil
 			case zmqsock.Refused:
 				return e.Failure, nil
+			default: // it goes on
 			}
 		}
 		left := time.Until(until)

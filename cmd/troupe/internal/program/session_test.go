@@ -36,7 +36,7 @@ func (s *stage) open(t *testing.T) *session {
 	t.Helper()
 	opened, err := s.Open(t.Context(), &assigner.Opening{Hit: 0xabc, Service: "svc", Thread: 7, Session: []byte(`{"a":1}`)})
 	require.NoError(t, err)
-	return opened.(*session) //nolint:errcheck // Open returns nothing else
+	return opened.(*session)
 }
 
 func call(ctx context.Context, s *session, body string) (string, error) {

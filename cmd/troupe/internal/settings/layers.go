@@ -31,8 +31,9 @@ func (o Origin) String() string {
 		return o.Where
 	case FromFlag:
 		return "flag"
+	default:
+		return "default"
 	}
-	return "default"
 }
 
 // Layers are a file and an environment, below a command line.
@@ -83,8 +84,8 @@ func (l Layers) fill(f *pflag.Flag, sections []string) (Origin, error) {
 
 // assign sets a flag as if it had been given. The texts of a list replace it; one text that is no list is taken apart at its commas by flags that are lists.
 func assign(f *pflag.Flag, texts []string, list bool) (err error) {
-	if list {
-		err = f.Value.(pflag.SliceValue).Replace(texts)
+	if slice, yes := f.Value.(pflag.SliceValue); yes && list {
+		err = slice.Replace(texts)
 	} else {
 		err = f.Value.Set(texts[0])
 	}
