@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -235,6 +236,7 @@ func (w *plainWorld) dialWith(addr string, cfg zmqsock.Config) *plainDealer {
 	var err error
 	d.sock, err = w.ctx.Open(cfg)
 	require.NoError(w, err)
+	require.NoError(w, w.ctx.Monitor(d.sock))
 	require.NoError(w, d.sock.Connect(addr))
 	d.in, err = zmqsock.NewIn(256)
 	require.NoError(w, err)
@@ -244,6 +246,14 @@ func (w *plainWorld) dialWith(addr string, cfg zmqsock.Config) *plainDealer {
 	require.NoError(w, d.poller.Set([]*zmqsock.Socket{d.sock}))
 	w.Cleanup(d.close)
 	return d
+}
+
+// notices waits until libzmq has seen that the connection is lost: what is sent from then on goes to the next one, and is not lost with this one.
+func (w *plainWorld) notices(d *plainDealer) {
+	w.Helper()
+	w.until("the loss of a connection", func() bool {
+		return slices.ContainsFunc(d.sock.Events(nil), func(e zmqsock.Event) bool { return e.Kind == zmqsock.Disconnected })
+	})
 }
 
 func (d *plainDealer) close() {

@@ -121,6 +121,7 @@ func TestPlainSharedIdentity(t *testing.T) {
 	}
 	takes(func() { newer.say(t, "x", "it is me") })
 	require.Equal(t, []string{"", "hello"}, []string{newer.hear(t), newer.hear(t)})
+	w.notices(older)
 	takes(func() { older.send("x", "it is me") })
 	require.Equal(t, []string{"", "hello"}, older.recv())
 
