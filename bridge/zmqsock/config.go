@@ -9,10 +9,19 @@ import (
 // Kind is the type of a socket.
 type Kind int
 
-// The kinds of sockets the house uses so far.
+// The kinds of sockets. Router and Dealer carry HIT/1; the others are those of the classic patterns, and of the plain peers in their tests.
 const (
 	Router Kind = iota + 1
 	Dealer
+	XPub
+	XSub
+	Pub
+	Sub
+	Push
+	Pull
+	Pair
+	Req
+	Rep
 )
 
 // Config says how a socket is made. Its zero values are the documented defaults.
@@ -43,6 +52,8 @@ type Config struct {
 	Identity string
 	// Handover lets a new connection take the routing id of a living one; Router only. Default: the newer one is ignored.
 	Handover bool
+	// Immediate queues messages only for connections that are made, not for endpoints where nobody may ever be (ZMQ_IMMEDIATE).
+	Immediate bool
 	// Curve encrypts the socket's connections; nil: plain ones.
 	Curve *Curve
 	// PerFrame chooses the binding's per-frame calls instead of the batch shim. Slow; for comparison and as a fallback.
@@ -52,8 +63,8 @@ type Config struct {
 // Validate reports the first field that cannot be used.
 func (c *Config) Validate() error {
 	switch {
-	case c.Kind != Router && c.Kind != Dealer:
-		return fmt.Errorf("zmqsock: Kind is %d: use Router or Dealer", c.Kind)
+	case c.Kind < Router || c.Kind > Rep:
+		return fmt.Errorf("zmqsock: Kind is %d: use one of the constants, from Router to Rep", c.Kind)
 	case c.Unreachable < 0:
 		return errors.New("zmqsock: Unreachable is negative: use zero for the system's own limits")
 	case c.Linger < 0:

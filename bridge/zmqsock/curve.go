@@ -18,8 +18,8 @@ import (
 // Curve says how a socket's connections are encrypted (CurveZMQ, RFC 26). Keys are in Z85.
 type Curve struct {
 	Secret string // the socket's own secret key
-	Server string // Dealer: the public key that the other end must prove to have
-	Guard  *Guard // Router: who may come in; without one libzmq would let everybody in
+	Server string // of who knocks, as a Dealer always does: the public key that the other end must prove to have
+	Guard  *Guard // of who opens, as a Router always does: who may come in; without one libzmq would let everybody in
 }
 
 // KeyPair is a CURVE key pair, in Z85.
@@ -70,6 +70,10 @@ func (c *Curve) validate(kind Kind) error {
 		return fmt.Errorf("zmqsock: Curve.Secret has %d characters: a key in Z85 has %d", len(c.Secret), keyLen)
 	case kind == Router && (c.Guard == nil || c.Server != ""):
 		return errors.New("zmqsock: the Curve of a Router needs a Guard, and no Server: without a guard everybody would be let in")
+	case kind != Router && kind != Dealer && (c.Guard == nil) == (c.Server == ""):
+		return errors.New("zmqsock: a Curve needs either a Guard, for the end that lets others in, or the Server's public key, for the end that knocks")
+	case kind != Router && c.Guard == nil && len(c.Server) != keyLen:
+		return fmt.Errorf("zmqsock: the Curve's Server has %d characters: the server's public key in Z85 has %d", len(c.Server), keyLen)
 	case kind == Dealer && (c.Guard != nil || len(c.Server) != keyLen):
 		return fmt.Errorf("zmqsock: the Curve of a Dealer needs the server's public key in Z85, %d characters (it has %d), and no Guard", keyLen, len(c.Server))
 	}

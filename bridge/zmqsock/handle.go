@@ -10,6 +10,8 @@ package zmqsock
 #cgo nocallback tr_recv
 #cgo noescape tr_send
 #cgo nocallback tr_send
+#cgo noescape tr_send_some
+#cgo nocallback tr_send_some
 */
 import "C"
 

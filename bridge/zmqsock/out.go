@@ -28,6 +28,7 @@ type Out struct {
 	big    []unsafe.Pointer // pages of odd sizes, freed at Reset
 	bytes  int
 	owned  []*C.zmq_msg_t // blocks, until Reset
+	sent   int            // by SendSome
 }
 
 const pageSize = 64 << 10
@@ -127,7 +128,7 @@ func (o *Out) Reset() {
 	for i := range o.socks {
 		o.socks[i] = nil
 	}
-	o.socks, o.n, o.nf, o.bytes = o.socks[:0], 0, 0, 0
+	o.socks, o.n, o.nf, o.bytes, o.sent = o.socks[:0], 0, 0, 0, 0
 	o.spare = append(o.spare, o.pages...)
 	for len(o.spare) > 4 {
 		C.free(o.spare[len(o.spare)-1])

@@ -260,3 +260,12 @@ int tr_send(tr_out *outs, uint32_t n, tr_frame *frames) {
     }
     return refused;
 }
+
+// tr_send_some sends messages until one is refused, and returns how many were sent. The one that was refused has its errno in err.
+int tr_send_some(tr_out *outs, uint32_t n, tr_frame *frames) {
+    for (uint32_t i = 0; i < n; i++) {
+        outs[i].err = send_one(&outs[i], frames);
+        if (outs[i].err != 0) return (int)i;
+    }
+    return (int)n;
+}

@@ -64,4 +64,5 @@ zmq_msg_t *tr_msg_own(void *data, size_t size);
 void tr_msg_drop(zmq_msg_t *m);
 
 int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
+int tr_send_some(tr_out *outs, uint32_t n, tr_frame *frames);
 #endif

@@ -52,17 +52,18 @@ type Socket struct {
 	router int // 1 where messages start with a routing id
 }
 
+var types = [...]zmq.Type{
+	Router: zmq.ROUTER, Dealer: zmq.DEALER, XPub: zmq.XPUB, XSub: zmq.XSUB, Pub: zmq.PUB, Sub: zmq.SUB,
+	Push: zmq.PUSH, Pull: zmq.PULL, Pair: zmq.PAIR, Req: zmq.REQ, Rep: zmq.REP,
+}
+
 // Open makes a socket.
 func (c *Context) Open(cfg Config) (*Socket, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	t := zmq.ROUTER
-	if cfg.Kind == Dealer {
-		t = zmq.DEALER
-	}
-	z, err := c.c.NewSocket(t)
+	z, err := c.c.NewSocket(types[cfg.Kind])
 	if err != nil {
 		return nil, fmt.Errorf("zmqsock: no socket: %w (raise ZMQ_MAX_SOCKETS or `ulimit -n` if descriptors ran out)", err)
 	}
@@ -108,6 +109,9 @@ func (s *Socket) options(cfg Config) error {
 	}
 	if cfg.Kind == Router {
 		steps = append(steps, func() error { return z.SetRouterMandatory(1) }, func() error { return z.SetRouterHandover(cfg.Handover) })
+	}
+	if cfg.Immediate {
+		steps = append(steps, func() error { return z.SetImmediate(true) })
 	}
 	if cfg.Curve != nil {
 		steps = append(steps, func() error { return s.encrypt(cfg.Curve) })
