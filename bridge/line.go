@@ -75,6 +75,17 @@ func (ep *Endpoint) Reopen(detector, detail string) {
 	ep.renew(pause)
 }
 
+// Redirect connects a DEALER to another endpoint from now on, encrypted as curve says, and replaces its connection as Reopen does. It belongs to the
+// loop's goroutine.
+func (ep *Endpoint) Redirect(to string, curve *zmqsock.Curve, detail string) {
+	if ep.sender == nil || ep.loop.closed || ep.cfg.Once {
+		return
+	}
+	ep.cfg.Connect, ep.cfg.Curve, ep.line.pause = to, curve, 0
+	ep.line.since = 0
+	ep.Reopen("moved", detail)
+}
+
 // renew makes the fresh socket. The keeper hears of the loss when there is one to greet on.
 func (ep *Endpoint) renew(pause time.Duration) {
 	l, old, end := ep.loop, ep.peers[0], ep.line.end

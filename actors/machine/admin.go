@@ -20,6 +20,10 @@ type AdminRequest struct {
 	Limit int    `json:"limit,omitempty"` // rows of a page, at most and by default 1000
 	By    string `json:"by,omitempty"`    // who asks, for the why-record
 
+	// With drain: endpoints of other brokers, for clients and for workers, that are told to go there.
+	ClientsTo []string `json:"clients_to,omitempty"`
+	WorkersTo []string `json:"workers_to,omitempty"`
+
 	Worker string `json:"worker,omitempty"` // with worker.alive and tree: its name; tree without: the broker's
 }
 
@@ -138,7 +142,7 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 	case "why":
 		return b.listWhys(now, r), fx
 	case "drain":
-		return b.drainOne(r.About, fx)
+		return b.drainOne(r, fx)
 	}
 	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain and, by ADMIN only, tree are known", r.Cmd), fx
 }

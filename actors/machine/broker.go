@@ -77,6 +77,7 @@ type Broker struct {
 	epoch    uint32
 	unnamed  int
 	draining bool
+	moved    moved
 	surveys  []survey // asked, in order
 	surveyed uint32   // how many were
 	totals   Totals

@@ -42,7 +42,8 @@ func (b *Broker) hello(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	c.left = false
 	welcome := b.welcome(c.window, c.name)
 	welcome.MaxResumeMS = b.cfg.MaxResume.Milliseconds()
-	return append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(welcome)))
+	fx = append(fx, send(m.From, wire.Header{Type: wire.Welcome}, mustJSON(welcome)))
+	return elsewhere(m.From, b.moved.clients, fx)
 }
 
 // welcome is what WELCOME says to everybody.

@@ -24,7 +24,7 @@ func (b *Broker) ready(now time.Duration, m *wire.Message, fx []Effect) []Effect
 		return refuse(fx, m, wire.BadFrame, "READY: services has %d names: at most %d are possible, start several workers", n, maxServices)
 	}
 	if b.draining {
-		return refuse(fx, m, wire.Draining, "the broker takes no workers, it is about to stop: register with another one, or later")
+		return refuse(elsewhere(m.From, b.moved.workers, fx), m, wire.Draining, "the broker takes no workers, it is about to stop: register with another one, or later")
 	}
 	if err := b.mayServe(m.From, info.Services); err != nil {
 		return refuse(fx, m, wire.Refused, "%v", err)

@@ -29,6 +29,7 @@ const (
 	Report  Type = 23
 	Resumed Type = 24
 	Vitals  Type = 25
+	Moved   Type = 26
 	Ready   Type = 33
 	Ended   Type = 34
 	Changed Type = 35
@@ -75,6 +76,7 @@ var rules = [256]rule{
 	Report:  {"REPORT", 0, [2]int{1, 1}},
 	Resumed: {"RESUMED", 0, [2]int{2, 2}},
 	Vitals:  {"VITALS", 0, [2]int{1, 1}},
+	Moved:   {"MOVED", 0, [2]int{1, 1}},
 	Ready:   {"READY", 0, [2]int{1, 1}},
 	Ended:   {"ENDED", 0, [2]int{0, 1}},
 	Changed: {"CHANGED", 0, [2]int{1, 1}},

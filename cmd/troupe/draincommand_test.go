@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +35,19 @@ func TestDrainABroker(t *testing.T) {
 	troupe(t, exitOK, h.clients, "drain", "broker", "-o", "json").read(&said)
 	require.Equal(t, "main", said.Draining)
 	require.Contains(t, troupe(t, exitFailed, h.clients, "call", "count", "1").err.String(), "draining (never started)")
+}
+
+func TestDrainToAnotherBroker(t *testing.T) {
+	old, other := newHouse(t, "--name", "old"), newHouse(t, "--name", "other")
+	to, toWorkers := strings.TrimPrefix(other.clients, clientsEnv+"="), strings.TrimPrefix(other.workers, workersEnv+"=")
+	old.worker(t, "--name", "w", "--service", "count")
+	c, _ := old.hit(t, "count")
+	late := start(t, old.clients, "drain", "broker", "--clients-to", to, "--workers-to", toWorkers)
+	late.err.await(t, "draining old: 1 hit is open")
+	require.NoError(t, c.stdin.Close())
+	late.out.await(t, "drained old")
+	late.expect(exitOK)
+	require.Equal(t, "1\n", troupe(t, exitOK, old.clients, "call", "count", "5").out.String(), "whoever comes late is sent on")
+	require.Regexp(t, `(?m)^w +serving `, troupe(t, exitOK, other.clients, "worker", "list").out.String())
+	require.Contains(t, troupe(t, exitUsage, old.clients, "drain", "broker", "--clients-to", "nowhere").err.String(), "cannot connect nowhere")
 }

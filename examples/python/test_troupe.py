@@ -456,6 +456,7 @@ class TestWorker(WorkerCase):
         self.call(b"wait", 1), self.call(b"b", 2)
         for _ in range(2):
             self.link.say(t.END, hit=0x10, epoch=1)
+        self.link.settle()  # else the second END might come when the hit is over
         Gate.last.inside.get(timeout=NET)
         Gate.last.go.set()
         self.assertEqual([self.answer()[1], self.answer()[1]], [[b"ran wait"], [b"ran b"]])

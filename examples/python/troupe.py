@@ -67,7 +67,7 @@ Progress = Callable[[float, str], Any]               # called with fraction and 
 # -- The wire: types, flags, statuses, header (hit.md, sections 2 to 5). -------------------------------------------------------
 
 HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE, RESUME, ACK, DETACH, PROBE, PART = range(1, 16)
-WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS = range(17, 26)
+WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS, MOVED = range(17, 27)
 READY, ENDED, CHANGED, RENEW, TALLY, HOLD, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 38, 49, 50, 51
 BEAT = 1000  # ms between the heartbeats that ZeroMQ's own thread sends
 FIRST, LAST, MORE, NOW, REF, DIRECT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 60
@@ -78,7 +78,7 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     DETACH: ("detach", 0, 0, 0), PROBE: ("probe", 0, 0, 0), PART: ("part", LAST | MORE, 1, MOST), WELCOME: ("welcome", DIRECT, 1, 1),
     OPENED: ("opened", REF | DIRECT, 0, 6), REPLY: ("reply", LAST | REF | MORE, 1, MOST), WORKING: ("working", REF, 0, 1),
     ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 2, 2),
-    VITALS: ("vitals", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
+    VITALS: ("vitals", 0, 1, 1), MOVED: ("moved", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
     RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), HOLD: ("hold", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
     LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
@@ -489,6 +489,7 @@ class _Link(_Outbox):
         self.asked_at, self.suspect = 0.0, False          # since when a PING waits for a sign of life, see Client._tick
         self.current = 0                                  # see Client._choose
         self.told, self.parted = (0, 0), False            # slots and how far they can grow, see Worker._tell_slots; Worker._part
+        self.fresh = self.leaves = False                  # named by MOVED and not met yet; to be left because of MOVED, see Worker._move_on
         self.lease_until = self.renew_at = 0.0            # see Worker._renew
         self.asked_lease: dict[int, float] = {}
         self.connect()
@@ -764,6 +765,7 @@ class _Side:
             link.send(Head(BYE))
 
     def _link_changed(self, link: _Link) -> None:
+        link.fresh = link.fresh and not link.known and not link.failure
         self.welcomed.set() if any(link.known for link in self._brokers) else self.welcomed.clear()
         for number, (future, asked) in list(self._probes.items()):
             if not link.known and link in asked:
@@ -771,6 +773,20 @@ class _Side:
                 if not asked:
                     del self._probes[number]
                     future.set_result(Vitals(False, "broker", f"the connection to the broker at {link.endpoint} is lost"))
+
+    def _on_moved(self, link: _Link, _: Head, about: bytes) -> None:
+        """A broker that drains names others: they are spoken with from now on, too."""
+        for url in json.loads(about)["to"]:
+            try:
+                if url in [other.endpoint for other in self._brokers]:
+                    continue
+                new = _Link(self, url)
+            except ValueError as error:
+                log.warning("troupe: the broker at %s sends us where nobody can be: %s", link.endpoint, error)
+                continue
+            log.info("troupe: the broker at %s sends us to %s", link.endpoint, url)
+            new.fresh, link.leaves = True, True
+            self._brokers.append(new), self._links.append(new)
 
     def _vitals(self, links: list[_Link], about: Head, timeout: float) -> Vitals:
         """Asks brokers with PROBE, and waits for the first answer."""
@@ -1050,6 +1066,7 @@ class Worker(_Side):
         self.slots = self._least = slots or max(asked for _, asked in self.services.values())  # at present, and what they shrink to
         self.max_slots, self.slot_idle, self.keep_threads = max(max_slots, self.slots), slot_idle, keep_threads
         self.draining = False
+        self._byes: set[_Link] = set()            # see _move_on
         self._held: set[_Served] = set()          # hits of lost connections whose threads have not ended them yet
         self._work_of: dict[_Served, queue.SimpleQueue] = {}
         self._idle: list[queue.SimpleQueue] = []  # of threads without a hit
@@ -1302,17 +1319,29 @@ class Worker(_Side):
         link.send(Head(BYE)), link.send(Head(PING, arg=1))
 
     def _ponged(self, link: _Link, head: Head) -> None:
-        if self.draining and head.arg == 1:
+        leaves = self.draining or link.leaves
+        if leaves and head.arg == 1:
             link.send(Head(PING, arg=2))
-        link.parted = link.parted or self.draining and head.arg == 2
+        link.parted = link.parted or leaves and head.arg == 2
+
+    def _move_on(self) -> None:
+        """Leaves brokers that have sent us elsewhere, once their hits have ended."""
+        for link in [link for link in self._brokers if link.leaves and not link.hits and not any(hit.link is link for hit in self._held)]:
+            if link.parted or link.sock is None:
+                self._brokers.remove(link), self._links.remove(link)
+                link.sock and link.drop(Closed("the worker has moved to another broker"), linger=1000)
+            elif link not in self._byes:
+                self._byes.add(link), self._part(link)
 
     def _hasty(self) -> bool:
-        return bool(self._door and self._door.expected) or any(hit.stopped or hit.closing for hit in self._leaving)
+        return (bool(self._door and self._door.expected) or any(hit.stopped or hit.closing for hit in self._leaving)
+                or any(link.leaves for link in self._brokers))
 
     def _tick(self, now: float) -> None:
         self._overdue(now)
         used = self._used()
         self._tell_slots(now, used)
+        self._move_on()
         if self._door:
             self._renew(now)
         if self.draining and not used and all(link.parted or link.sock is None for link in self._brokers):
@@ -1897,6 +1926,8 @@ class Client(_Side):
         if wait.size > (most := max(link.max_body for link in there)):
             return self._give_up(wait, TooLarge(f"the body has {wait.size} bytes, the broker takes {most}", wait.doubt))
         links, flags = [link for link in there if link not in wait.refusals and link.max_body >= wait.size], NOW if several else 0
+        if several and not links and any(link.fresh for link in self._brokers):
+            return  # one was named by a broker that drains, and is not there yet
         if several and not links:  # nobody has a slot: wait where there may be one some time
             links, flags = [link for link in there if getattr(wait.refusals.get(link), "name", "") in ("queue-full", "slot-taken", "peer-slow")], 0
             if not links:

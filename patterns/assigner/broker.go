@@ -165,8 +165,8 @@ var (
 	fromClients = []wire.Type{wire.Hello, wire.Open, wire.Call, wire.Cancel, wire.Close, wire.Ping, wire.Pong, wire.Credit, wire.Admin, wire.Bye, wire.Error, wire.Resume, wire.Ack, wire.Detach, wire.Probe, wire.Part}
 	fromWorkers = []wire.Type{wire.Ready, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Ended, wire.Changed, wire.Ping, wire.Pong, wire.Credit, wire.Bye, wire.Renew, wire.Tally, wire.Hold, wire.Probe, wire.Vitals, wire.Part}
 	// What brokers say to clients and to workers.
-	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals, wire.Part, wire.Credit}
-	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Probe, wire.Vitals, wire.Part, wire.Credit}
+	toClients = []wire.Type{wire.Welcome, wire.Opened, wire.Reply, wire.Working, wire.Error, wire.Closed, wire.Ping, wire.Pong, wire.Report, wire.Bye, wire.Resumed, wire.Vitals, wire.Part, wire.Credit, wire.Moved}
+	toWorkers = []wire.Type{wire.Welcome, wire.Begin, wire.Call, wire.Cancel, wire.End, wire.Error, wire.Ping, wire.Pong, wire.Bye, wire.Grant, wire.Probe, wire.Vitals, wire.Part, wire.Credit, wire.Moved}
 )
 
 // ClientEndpoints returns where clients can connect, with the ports that were chosen.

@@ -86,6 +86,7 @@ type Client struct {
 	fleet   *fleet    // nil for a single broker
 	directs *directs
 	watched chan struct{} // closed when watch has ended
+	heirs   heirs         // after its broker has sent it elsewhere
 	ending  ending
 }
 
@@ -105,6 +106,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{ending: newEnding(), watched: make(chan struct{}), directs: &directs{ways: make(map[wire.Peer]*directWay)}}
+	c.heirs.cfg = cfg
 	c.populate(cfg)
 	if err := c.start(ctx, &cfg); err != nil {
 		return nil, err
@@ -119,7 +121,7 @@ func (c *Client) populate(cfg ClientConfig) {
 		one := cfg
 		one.Broker, one.Brokers = b.URL, nil
 		u := newUplink(one)
-		u.directs, u.index = c.directs, i
+		u.directs, u.index, u.moves = c.directs, i, c.moved
 		c.ups = append(c.ups, u)
 	}
 	c.up = c.ups[0]
@@ -189,7 +191,7 @@ func (c *Client) Close(ctx context.Context) error {
 		for _, u := range c.ups {
 			u.bye()
 		}
-		return c.hub.close(ctx)
+		return errors.Join(c.heirs.close(ctx), c.hub.close(ctx))
 	})
 }
 
@@ -212,6 +214,17 @@ type OpenRequest struct {
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
 // does). The error is an *Error.
 func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
+	if next := c.heirs.get(ctx, nil); next != nil {
+		return next.OpenWith(ctx, r)
+	}
+	h, err := c.openHere(ctx, r)
+	if next := c.heirs.get(ctx, err); next != nil {
+		return next.OpenWith(ctx, r)
+	}
+	return h, err
+}
+
+func (c *Client) openHere(ctx context.Context, r OpenRequest) (*Hit, error) {
 	if r.Route != Routed {
 		return c.openRoute(ctx, r)
 	}
@@ -278,8 +291,14 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
 		}
 	}
+	if next := c.heirs.get(ctx, nil); next != nil {
+		return next.DoWith(ctx, r, call)
+	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
 	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
+	if next := c.heirs.get(ctx, err); next != nil {
+		return next.DoWith(ctx, r, call)
+	}
 	return a.frames, err
 }
 

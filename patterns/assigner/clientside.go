@@ -113,6 +113,8 @@ func (s *clientSide) message(m *wire.Message) {
 		u.hitClosed(m)
 	case wire.Resumed:
 		u.resumed(m)
+	case wire.Moved:
+		u.moves(u, m)
 	case wire.Vitals:
 		if p := u.takeOpen(uint64(m.Header.Arg)); p != nil {
 			u.settle(p, toAnswer(m))

@@ -24,6 +24,8 @@ type enrolment struct {
 	orphans map[*slot]bool   // slots still in use for hits of earlier connections
 	quits   bool             // no BEGIN can follow from this broker any more
 	told    share            // what the broker knows about slots
+	next    string           // the broker to go to when the hits of this one have ended; empty: it stays
+	parts   bool             // it has taken leave for that
 	peer    wire.Peer        // the present connection
 }
 
@@ -61,7 +63,9 @@ func (e *enrolment) parting(arg uint32) {
 	case lastWord:
 		e.send(&wire.Header{Type: wire.Ping, Arg: veryLastWord})
 	case veryLastWord:
-		e.quit()
+		if !e.move() {
+			e.quit()
+		}
 	}
 }
 
@@ -193,6 +197,8 @@ func (s *workerSide) message(m *wire.Message) {
 		e.begin(m.Copy())
 	case wire.Grant:
 		e.worker.front.granted(e, m.Header.Arg)
+	case wire.Moved:
+		e.moved(m)
 	case wire.Probe:
 		e.probed(m)
 	case wire.Vitals:

@@ -41,6 +41,7 @@ type link struct {
 	fail      sync.Once
 	err       error
 	maxBody   int64 // largest body taken, bytes
+	key       string
 	ends      func(*wire.Message)
 
 	beat, silence time.Duration // of the transport's heartbeats; how long the broker may be silent
@@ -123,7 +124,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 	options := h.loopOptions()
 	children := append([]supervision.ChildSpec{}, cfg.children...)
 	for i, b := range cfg.brokers {
-		l := &link{hub: h, broker: b.broker, failed: make(chan struct{}), maxBody: int64(cfg.maxBody), beat: cfg.heartbeat, silence: cfg.silence}
+		l := &link{hub: h, broker: b.broker, failed: make(chan struct{}), maxBody: int64(cfg.maxBody), key: cfg.key, beat: cfg.heartbeat, silence: cfg.silence}
 		l.registrar = &registrar{link: l, side: b.side}
 		l.ends = b.ends
 		h.links = append(h.links, l)

@@ -141,4 +141,5 @@ func (e *enrolment) unbind(s *slot) {
 	if _, taken := e.slots[s.handle]; !taken {
 		e.link.ep.Sender().Unbind(s.handle)
 	}
+	e.moveOn()
 }

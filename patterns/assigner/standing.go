@@ -38,6 +38,8 @@ func (c *Client) Brokers() []BrokerState {
 // Brokers returns how the worker's brokers stand, in the order in which they were named. It is called after Start, and safe for use by many goroutines.
 func (w *Worker) Brokers() []BrokerState {
 	all := make([]BrokerState, len(w.brokers))
+	w.mu.Lock()
+	defer w.mu.Unlock() // a worker may move
 	for i, e := range w.brokers {
 		all[i] = BrokerState{URL: e.broker, Registered: e.registered.Load(), Err: e.link.refusal()}
 	}

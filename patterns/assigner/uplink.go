@@ -20,8 +20,9 @@ type uplink struct {
 	signs
 	underway atomic.Int64 // calls and opens without an answer yet
 	refs     atomic.Uint64
-	maxBody  atomic.Int64  // the broker's
-	directs  *directs      // the client's
+	maxBody  atomic.Int64 // the broker's
+	directs  *directs     // the client's
+	moves    func(*uplink, *wire.Message)
 	window   atomic.Int64  // of the connection, bytes
 	over     chan struct{} // closed when nothing can be asked for any more
 
