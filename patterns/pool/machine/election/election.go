@@ -75,7 +75,8 @@ func (e *Machine) Scanned(s Seen) []Effect {
 			return nil
 		}
 		// Somebody found our lock free: the run directory was tampered with. The higher term is right.
-		return append([]Effect{{Kind: Resign, Term: e.term}}, e.settle(s)...)
+		resign := Effect{Kind: Resign, Term: e.term}
+		return append([]Effect{resign}, e.settle(s)...)
 	case e.state == Following && s.Term == e.term && s.Held:
 		return nil
 	}
