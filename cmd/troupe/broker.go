@@ -57,6 +57,7 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 	signals := watchInterrupts(ctx)
 	defer signals.ignore()
 	cfg.Watch.Exit = os.Exit
+	parent := underWatch(&cfg.Watch)
 	b, err := assigner.NewBroker(cfg)
 	if err != nil {
 		return usage(err) // it has only looked at the configuration
@@ -69,8 +70,10 @@ func (a *app) broker(ctx context.Context, f *brokerFlags) (err error) {
 	}
 	failed := a.announce(b, cfg)
 	if failed == nil {
+		parent.Ready()
 		failed = b.Wait(signals.drain)
 	}
+	parent.Stopping()
 	if failed == nil {
 		failed = a.drainBroker(signals, b, f.drain)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/supervision/notify"
 )
 
 func (a *app) workerCommand() *cobra.Command {
@@ -33,15 +34,24 @@ The program finds TROUPE_SERVICE, TROUPE_HIT, TROUPE_THREAD and TROUPE_SESSION (
 cancelled or out of time interrupts it (SIGINT): it may answer and go on. One that ends before its input does has crashed: its hit
 ends, and the client is told how. What it says on standard error is passed on.
 
+With --supervised the worker is the child of a small supervisor that starts it again when it crashes, is killed, hangs or stands still: see
+"troupe help supervise", which does the same for a program in any language.
+
 SIGTERM or Ctrl-C makes the worker take no new hits and wait for the open ones, as long as --drain says; a second one stops it at once.
 
 The demo services:
 ` + describeDemos(),
 		Example: `  troupe worker
   troupe worker --service echo --service thread --slots 64 --broker tcp://127.0.0.1:5701
+  troupe worker --supervised --max-restarts 10 --restart-window 5m
   troupe worker --service upper --exec 'while read -r line; do echo "$line" | tr a-z A-Z; done'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.supervised {
+				return a.superviseWorker(cmd, f)
+			}
+			return a.worker(cmd.Context(), f)
+		},
 	}
 	f.add(cmd.Flags())
 	a.checks["worker"] = func() error {
@@ -68,6 +78,7 @@ func (a *app) worker(ctx context.Context, f *workerFlags) (err error) {
 	signals := watchInterrupts(ctx)
 	defer signals.ignore()
 	cfg.Watch.Exit = os.Exit
+	parent := underWatch(&cfg.Watch)
 	w, err := assigner.NewWorker(cfg)
 	if err != nil {
 		return usage(err) // it has only looked at the configuration
@@ -75,7 +86,8 @@ func (a *app) worker(ctx context.Context, f *workerFlags) (err error) {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	failed := a.serveHits(signals, w, cfg)
+	failed := a.serveHits(signals, w, cfg, parent)
+	parent.Stopping()
 	if failed == nil {
 		failed = a.drainWorker(signals, w, f.drain)
 	}
@@ -96,7 +108,7 @@ func closeLimit(signals *interrupts, stop time.Duration) time.Duration {
 const patience = 2 * time.Second
 
 // serveHits returns at the first interrupt, or when the worker cannot go on.
-func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.WorkerConfig) error {
+func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.WorkerConfig, parent *notify.Teller) error {
 	brokers := strings.Join(cfg.Brokers, " and ")
 	ended := make(chan error, 1)
 	go func() { ended <- w.Wait(signals.drain) }()
@@ -115,6 +127,7 @@ func (a *app) serveHits(signals *interrupts, w *assigner.Worker, cfg assigner.Wo
 		case <-welcomed:
 			late.Stop()
 			welcomed = nil
+			parent.Ready()
 			if err := a.introduce(w, cfg); err != nil {
 				return err
 			}

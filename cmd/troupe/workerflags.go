@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/demo"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/program"
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/supervision"
 )
 
 // workersEnv names the variable with the broker's endpoint for workers.
@@ -34,6 +35,7 @@ type workerFlags struct {
 	lease    time.Duration
 	repair   choice
 	writeOff time.Duration
+	zombies  int
 	drain    time.Duration
 	patience time.Duration
 	maxBody  size
@@ -42,6 +44,9 @@ type workerFlags struct {
 
 	directBind, directAdvertise string
 	insecure                    bool
+
+	supervised bool
+	guard      keepFlags
 }
 
 func (f *workerFlags) add(flags *pflag.FlagSet) {
@@ -60,12 +65,15 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.lease, "lease", 0, "how long a call may run without a sign of progress before it is stuck, where that is longer than the broker's --stuck")
 	flags.Var(&f.repair, "repair", "what is done about a call that is stuck: tell (it is shown), fail (its client is told at once), or default (fail with --lease, else tell)")
 	flags.DurationVar(&f.writeOff, "write-off", 0, "how long a session may take to come back that was asked to end, before its thread is written off and its slot gets a new one; less than nothing: never (default 5s and three times --patience)")
+	flags.IntVar(&f.zombies, "max-zombies", supervision.DefaultMaxZombies, "how many threads may have been written off and not have come back before the worker ends with exit code 70; -1: any number")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.DurationVar(&f.patience, "patience", time.Second, "how long a command may take to answer SIGINT, to end after its input, and to end after SIGTERM")
 	flags.Var(&f.maxBody, "max-body", "largest body of a call or a reply")
 	flags.StringVar(&f.directBind, "direct-bind", "", "endpoint to bind for direct hits, as tcp://127.0.0.1:0 (default none are served)")
 	flags.StringVar(&f.directAdvertise, "direct-advertise", "", "host that clients of direct hits are told, in place of that of --direct-bind")
 	flags.BoolVar(&f.insecure, "insecure", false, "allow a --direct-bind that other machines can reach: there is no encryption yet")
+	flags.BoolVar(&f.supervised, "supervised", false, "run the worker as the child of a supervisor that starts it again")
+	f.guard.add(flags, "with --supervised: ")
 	flags.BoolVar(&f.perFrame, "per-frame", false, "use the binding's per-frame calls in place of the batch shim")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("per-frame") // both exist
@@ -82,6 +90,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, SlotIdle: f.slotIdle,
 		Stop: 5*time.Second + 3*f.patience, WriteOff: max(f.writeOff, -1), MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
+		Watch: assigner.WatchConfig{MaxZombies: f.zombies},
 	}
 	var err error
 	if c.Key, err = loadKey(f.key); err != nil {
@@ -98,6 +107,8 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		return c, fmt.Errorf("--name has %d bytes: at most %d are possible", len(f.name), wire.MaxName)
 	case f.drain < 0 || f.patience <= 0:
 		return c, fmt.Errorf("--drain is %v and --patience is %v: they may not be negative, nor the patience zero", f.drain, f.patience)
+	case f.zombies == 0 || f.zombies < -1:
+		return c, fmt.Errorf("--max-zombies is %d: it must be at least 1, or -1 for any number", f.zombies)
 	case f.lease < 0:
 		return c, fmt.Errorf("--lease is %v: it may not be negative; 0 leaves it to the broker's --stuck", f.lease)
 	case f.keep && threads == assigner.Goroutines:

@@ -36,6 +36,7 @@ import binascii
 import collections
 import concurrent.futures as futures
 import enum
+import functools
 import hashlib
 import hmac
 import io
@@ -833,6 +834,49 @@ def service(name: str, slots: int = 8, *, lease: float = 0, repair: str = "") ->
     return register
 
 
+class _Parent:
+    """Whoever has started this process and wants to know that the io thread comes round: `troupe supervise`, or systemd (sd_notify(3)). It is never waited for."""
+
+    def __init__(self) -> None:
+        name, limit, whom = (os.environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        self._to = "\0" + name[1:] if name[:1] == "@" else name
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._to else None
+        self.limit = int(limit) / 1e6 if self._sock and limit.isdigit() and whom in ("", str(os.getpid())) else 0.0
+        self._next = self._longest = self._until = 0.0
+
+    def say(self, text: str) -> None:
+        if self._sock:
+            try:
+                self._sock.sendto(text.encode(), socket.MSG_DONTWAIT, self._to)
+            except OSError:
+                pass  # nobody listens, or not now
+
+    def promise(self, longest: float) -> None:
+        """Asks for as long as services have declared that they may hold the interpreter's lock."""
+        self._longest = longest
+        self._allow(longest)
+
+    def hold(self, seconds: float) -> None:
+        if seconds > self._longest:
+            self._until = max(self._until, time.monotonic() + seconds)
+            self._allow(seconds)
+
+    def _allow(self, seconds: float) -> None:
+        if self.limit:
+            self.say(f"WATCHDOG_USEC={round((self.limit + seconds) * 1e6)}")
+
+    def beat(self, now: float) -> None:
+        if self.limit and now >= self._next:
+            self._next = now + min(self.limit / 8, 1)
+            if 0 < self._until < now:
+                self._until = 0.0
+                self._allow(self._longest)
+            self.say("WATCHDOG=1")
+
+
+_parent = functools.cache(_Parent)
+
+
 def serve(endpoint: Brokers, **options: Any) -> None:
     """Serves until SIGINT or SIGTERM; options as for Worker. For the main thread, which has nothing to do but wait for signals."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -879,6 +923,7 @@ class Call:
         """Tells the broker that this call will give no sign for so long, say because it holds the interpreter's lock: until then it is not stuck."""
         sent = threading.Event()
         self._hit.promise(seconds)
+        _parent().hold(seconds)
         self._hit.say(HOLD, seq=self.seq, arg=round(seconds * 1000))
         post = self._hit.worker._post
         post(post, sent.set)  # by the round after it is flushed: the io thread needs the lock, too, which what follows may take
@@ -1096,6 +1141,7 @@ class Worker(_Side):
     # All that follows runs on the io thread.
 
     def _prepare(self) -> None:
+        _parent().promise(max(_TERMS.get(name, {}).get("lease_ms", 0) for name in self.services) / 1000)
         if self._direct[0]:
             self._door = _Door(self, *self._direct)
             self._links.append(self._door)
@@ -1122,6 +1168,7 @@ class Worker(_Side):
         return READY, about
 
     def _registered(self, link: _Link) -> None:
+        _parent().say("READY=1")
         log.info("troupe: worker %s serves %s at %s, %d slots", self.name, ", ".join(self.services), link.endpoint, self.slots)
 
     def _on_begin(self, link: _Link, head: Head, name: bytes, options: bytes, *bodies: bytes) -> None:
@@ -1339,6 +1386,7 @@ class Worker(_Side):
 
     def _tick(self, now: float) -> None:
         self._overdue(now)
+        _parent().beat(now)
         used = self._used()
         self._tell_slots(now, used)
         self._move_on()

@@ -107,6 +107,7 @@ func (b *Broker) populate(ctx context.Context) error {
 	})
 	name := "troupe-" + b.incarnation
 	spec := b.house.Spec(name, b.machineConfig(), b.loop.Dispatcher(), b.cfg.Stop)
+	spec.Children = append(spec.Children, b.sentry.pulses(b.loop)...)
 	spec.Children = append(spec.Children, embedded(b.cfg.Children, b.cfg.Watch.Child)...)
 	spec.Watchdog = b.sentry.Watchdog
 	tree, err := supervision.Start(ctx, b.system, spec)

@@ -134,6 +134,7 @@ func (h *hub) populate(ctx context.Context, cfg hubConfig) error {
 		}
 		children = append(children, supervision.ChildSpec{ID: id, Start: func() actor.Actor { return l.registrar }})
 	}
+	children = append(children, h.sentry.pulses(h.loop)...)
 	children = append(children, embedded(cfg.own, cfg.watch.Child)...)
 	none := supervision.Intensity{Restarts: 0, Window: time.Second} // the crash of any part is the end of the hub
 	var err error

@@ -28,6 +28,10 @@ type WatchConfig struct {
 	Child time.Duration
 	// MaxZombies is how many such handlers, and sessions left behind on their threads, may live before the process is to end; default 16, -1: any number.
 	MaxZombies int
+	// Pulse, if not nil, is called on the loop every PulseEvery (default 1 s): who hears it no more knows that the loop is stuck, or the process stands
+	// still. It must not block.
+	Pulse      func() `json:"-"`
+	PulseEvery time.Duration
 	// Exit ends the process, with supervision.ExitStuck: 70. Default: nothing does, but Wait and Serve return an ErrHung.
 	Exit func(code int) `json:"-"`
 	// OnStuck, if not nil, hears of each handler and loop that does not return. It must not block.
@@ -35,9 +39,9 @@ type WatchConfig struct {
 }
 
 func (c *WatchConfig) validate(of string) error {
-	if c.Loop < -1 || c.Child < 0 || c.MaxZombies < -1 {
-		return fmt.Errorf("assigner: %s.Watch: Loop is %v, Child %v, MaxZombies %d: none may be negative, but Loop and MaxZombies -1: no limit",
-			of, c.Loop, c.Child, c.MaxZombies)
+	if c.Loop < -1 || c.Child < 0 || c.MaxZombies < -1 || c.PulseEvery < 0 {
+		return fmt.Errorf("assigner: %s.Watch: Loop is %v, Child %v, MaxZombies %d, PulseEvery %v: none may be negative, but Loop and MaxZombies -1: no limit",
+			of, c.Loop, c.Child, c.MaxZombies, c.PulseEvery)
 	}
 	return nil
 }
@@ -52,6 +56,7 @@ type sentry struct {
 
 func newSentry(cfg WatchConfig, logger *slog.Logger) *sentry {
 	def(&cfg.Loop, 10*time.Second)
+	def(&cfg.PulseEvery, defaultPulse)
 	s := &sentry{cfg: cfg, failed: make(chan struct{})}
 	s.Watchdog = supervision.NewWatchdog(supervision.WatchdogConfig{
 		MaxZombies: cfg.MaxZombies, OnStuck: cfg.OnStuck, Logger: logger, Exit: s.exit,

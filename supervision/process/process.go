@@ -21,6 +21,10 @@ type Config struct {
 	Merge bool   // with Lines, its standard error is taken line by line, too
 	// Group makes the child the leader of a process group of its own: a Ctrl-C in the terminal is not for it then.
 	Group bool
+	// Family makes it a Group whose other processes are killed when the child has ended.
+	Family bool
+	// Bare gives the child cmd.Stdout and cmd.Stderr as they are, with nobody between: Last is empty.
+	Bare bool
 }
 
 // Process is a child. Its methods are safe for concurrent use.
@@ -30,6 +34,7 @@ type Process struct {
 	stdin io.WriteCloser
 	out   *Lines
 	last  Tail
+	kin   bool // its process group ends with it
 	gone  chan struct{}
 	err   error // how it ended, once gone is closed
 }
@@ -40,11 +45,11 @@ const outputGrace = time.Second
 // Start starts a command. What cmd.Stdout and cmd.Stderr are set to gets what it says; the end of its standard error is kept too, see Last. The caller ends it by
 // Kill, Stop or Finish; if the caller's process ends first, the kernel kills the child.
 func Start(cmd *exec.Cmd, cfg Config) (*Process, error) {
-	p := &Process{name: cfg.Name, cmd: cmd, gone: make(chan struct{})}
+	p := &Process{name: cfg.Name, cmd: cmd, kin: cfg.Family, gone: make(chan struct{})}
 	if p.name == "" {
 		p.name = filepath.Base(cmd.Path)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: cfg.Group, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: cfg.Group || cfg.Family, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = outputGrace
 	if cfg.Input {
 		var err error
@@ -71,6 +76,7 @@ func (p *Process) listen(cfg Config) {
 	case cfg.Lines && cfg.Merge:
 		p.cmd.Stdout = io.MultiWriter(&p.last, p.out)
 		p.cmd.Stderr = p.cmd.Stdout // one pipe, so that lines stay whole
+	case cfg.Bare:
 	case p.cmd.Stderr != nil:
 		p.cmd.Stderr = io.MultiWriter(&p.last, p.cmd.Stderr)
 	default:
@@ -86,6 +92,9 @@ func (p *Process) own(started chan<- error) {
 	started <- err
 	if err != nil {
 		return
+	}
+	if p.kin {
+		p.endFamily()
 	}
 	err = p.cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {

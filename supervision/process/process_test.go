@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(parentVar) != "" {
 		parent()
 	}
+	if os.Getenv(pulseVar) != "" {
+		pulsing()
+	}
 	goleak.VerifyTestMain(m)
 }
 

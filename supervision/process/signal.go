@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -52,9 +51,7 @@ func (p *Process) still() bool {
 		if errors.Is(err, os.ErrNotExist) {
 			continue // the thread has ended
 		}
-		// The second field is the thread's name in brackets; it may hold anything.
-		at := strings.LastIndexByte(string(stat), ')')
-		if at < 0 || at+2 >= len(stat) || (stat[at+2] != 'T' && stat[at+2] != 't') {
+		if at := state(stat); at != 'T' && at != 't' {
 			return false
 		}
 	}

@@ -36,6 +36,7 @@ var Layers = []Layer{
 	{Path: "actors/schedule", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "bridge/wire", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/restart", Pure: true, Imports: pureTypes, Why: pureWhy},
+	{Path: "supervision/keeper", Pure: true, Imports: append([]string{"supervision/watch"}, pureTypes...), Why: pureWhy},
 	{Path: "supervision/liveness", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/watch", Pure: true, Imports: pureTypes, Why: pureWhy},
 	{Path: "supervision/why", Pure: true, Imports: pureTypes, Why: pureWhy},
