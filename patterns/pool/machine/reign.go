@@ -48,7 +48,9 @@ func (n *Node) ascend(term uint64, living []wire.Record) {
 	n.welcomed, n.hello = true, 0
 	n.enroll(n.cfg.Me)
 	for _, r := range living {
-		n.enroll(r)
+		if !n.left[r.ID] { // it may hold its lock for a moment more
+			n.enroll(r)
+		}
 	}
 	if before := n.view.Host(n.cfg.Me.Host); before != nil {
 		n.own.ended = slices.Clone(before.Ended)
