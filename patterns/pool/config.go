@@ -30,7 +30,7 @@ type Config struct {
 	// Labels are for questions to some of the members only.
 	Labels map[string]string
 	// Handler answers questions; nil: the member answers each with an error.
-	Handler Handler
+	Handler Handler `json:"-"`
 
 	// Listen is where the host's master listens for those of other hosts, as HOST:PORT. All members of a host have the same. Empty: it does not.
 	Listen string
@@ -47,7 +47,7 @@ type Config struct {
 	Silence time.Duration
 	// MaxKept is the most bytes of answers kept until their askers have them all; default 64 MiB.
 	MaxKept int
-	Logger  *slog.Logger // default: slog.Default()
+	Logger  *slog.Logger `json:"-"` // default: slog.Default()
 }
 
 var poolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,32}$`)

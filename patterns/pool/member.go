@@ -46,6 +46,27 @@ func Join(ctx context.Context, cfg Config) (*Member, error) { return open(ctx, c
 func Dial(ctx context.Context, cfg Config) (*Member, error) { return open(ctx, cfg, true) }
 
 func open(ctx context.Context, cfg Config, guest bool) (*Member, error) {
+	m, err := begin(cfg, guest)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-m.ready:
+		return m, nil
+	case <-m.done:
+		return nil, m.err
+	case <-ctx.Done():
+	}
+	err = context.Cause(ctx)
+	if guest && len(m.dir.living()) == 0 {
+		err = fmt.Errorf("pool: %s in %s: %w (%w): `troupe pool join %s` makes a member", m.cfg.Pool, m.cfg.RunDir, ErrNobody, err, m.cfg.Pool)
+	}
+	_ = m.Close(context.WithoutCancel(ctx))
+	return nil, err
+}
+
+// begin starts a member or guest, which may not be ready yet.
+func begin(cfg Config, guest bool) (*Member, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -68,19 +89,7 @@ func open(ctx context.Context, cfg Config, guest bool) (*Member, error) {
 	if err := m.start(); err != nil {
 		return nil, err
 	}
-	select {
-	case <-m.ready:
-		return m, nil
-	case <-m.done:
-		return nil, m.err
-	case <-ctx.Done():
-	}
-	err = context.Cause(ctx)
-	if guest && len(dir.living()) == 0 {
-		err = fmt.Errorf("pool: %s in %s: %w (%w): `troupe pool join %s` makes a member", cfg.Pool, cfg.RunDir, ErrNobody, err, cfg.Pool)
-	}
-	_ = m.Close(context.WithoutCancel(ctx))
-	return nil, err
+	return m, nil
 }
 
 // start binds the own socket, registers, and starts the loop.

@@ -128,7 +128,7 @@ func (n *Node) note(m wire.Member) {
 	n.own.ended = append(n.own.ended, e)
 	n.own.ended = n.own.ended[max(0, len(n.own.ended)-wire.MaxEnded):]
 	if e.How != wire.HowLeft {
-		n.record(why.Record{Verdict: "GONE", Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
+		n.record(why.Record{Verdict: e.How, Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
 	}
 }
 
