@@ -120,7 +120,6 @@ func newCrew(t *testing.T, n int, change func(i int, c *pool.Config)) *crew {
 		defer cancel()
 		require.NoError(t, c.guest.Close(ctx))
 	})
-	c.sees(n)
 	return c
 }
 

@@ -13,6 +13,7 @@ import (
 // TestMasterIsKilledInTheMiddle: the next one takes over, and the question goes on to its end.
 func TestMasterIsKilledInTheMiddle(t *testing.T) {
 	c := newCrew(t, 4, nil)
+	c.sees(4)
 	q := c.begin(c.members...)
 	c.members[0].Kill()
 	c.end(q, map[*actor]string{c.members[0]: "lost GONE", c.members[1]: "answered", c.members[2]: "answered", c.members[3]: "answered"})
@@ -23,6 +24,7 @@ func TestMasterIsKilledInTheMiddle(t *testing.T) {
 // TestMemberIsKilledInTheMiddle.
 func TestMemberIsKilledInTheMiddle(t *testing.T) {
 	c := newCrew(t, 3, nil)
+	c.sees(3)
 	q := c.begin(c.members...)
 	c.members[1].Kill()
 	c.join(3, nil)
@@ -33,6 +35,7 @@ func TestMemberIsKilledInTheMiddle(t *testing.T) {
 // TestStoppedMasterIsKilledByItsMembers: it holds its lock and its port, and says nothing. The others see that, vote, and go on.
 func TestStoppedMasterIsKilledByItsMembers(t *testing.T) {
 	c := newCrew(t, 4, nil)
+	c.sees(4)
 	q := c.begin(c.members...)
 	c.members[0].Freeze()
 	harness.Receive(t, c.members[0].Done(), "the stopped master to be killed")
@@ -48,9 +51,7 @@ func TestStoppedMasterIsKilledByItsMembers(t *testing.T) {
 // finding returns what the members' records of a verdict on the master say last.
 func (c *crew) finding(t *testing.T, verdict string) string {
 	t.Helper()
-	all, err := c.guest.Survey(harness.Context(t))
-	require.NoError(t, err)
-	for _, s := range all {
+	for _, s := range c.survey() {
 		for _, r := range s.Whys {
 			if r.Verdict == verdict && strings.HasPrefix(r.Detector, "silence of the master") {
 				return r.Measured[strings.LastIndex(r.Measured, ": ")+2:]
@@ -64,6 +65,7 @@ func (c *crew) finding(t *testing.T, verdict string) string {
 // TestBusyMasterIsKilledByItsMembers: its loop runs in circles, while the rest of its process is well.
 func TestBusyMasterIsKilledByItsMembers(t *testing.T) {
 	c := newCrew(t, 4, nil)
+	c.sees(4)
 	c.members[0].Say("hang") // at the next verdict that it gives
 	q := c.begin(c.members...)
 	c.members[1].Kill()
@@ -75,6 +77,7 @@ func TestBusyMasterIsKilledByItsMembers(t *testing.T) {
 // TestTwoMembersReport: one alone is no majority, so a hung master is reported, and comes back.
 func TestTwoMembersReport(t *testing.T) {
 	c := newCrew(t, 2, nil)
+	c.sees(2)
 	c.members[0].Freeze()
 	harness.Until(t, "the report", func() bool { return c.reported("no majority is possible") })
 	require.Equal(t, "stopped", c.finding(t, "FROZEN"))
@@ -91,6 +94,7 @@ func TestTwoMembersReport(t *testing.T) {
 // TestNoKillReports: with three members there would be a majority, and they were told not to.
 func TestNoKillReports(t *testing.T) {
 	c := newCrew(t, 3, func(_ int, cfg *pool.Config) { cfg.NoKill = true })
+	c.sees(3)
 	c.members[0].Freeze()
 	harness.Until(t, "the report", func() bool { return c.reported("was told not to kill") })
 	c.isThere(c.members[0])

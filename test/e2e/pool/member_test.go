@@ -25,6 +25,7 @@ func (c *crew) survey() []wire.Status {
 // TestFrozenMemberIsLost to the question, and is asked again when it is back.
 func TestFrozenMemberIsLost(t *testing.T) {
 	c := newCrew(t, 3, nil)
+	c.sees(3)
 	q := c.begin(c.members...)
 	c.members[2].Freeze()
 	c.end(q, map[*actor]string{c.members[0]: "answered", c.members[1]: "answered", c.members[2]: "lost FROZEN"})
