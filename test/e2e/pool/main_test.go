@@ -82,8 +82,8 @@ func (t *trap) Handle(ctx context.Context, r slog.Record) error {
 	t.mu.Lock()
 	hot := t.hot
 	t.mu.Unlock()
-	for hot && strings.Contains(r.Message, "verdict") {
-		_ = fmt.Sprint("busy")
+	for hot && r.Message == "verdict" {
+		continue // no lock, no memory, no way out
 	}
 	return t.Handler.Handle(ctx, r)
 }
