@@ -147,3 +147,6 @@ func (n *Node) tellDone() {
 	n.toMaster(wire.Message{Type: wire.Done, Asker: n.cfg.Me.ID, AskerHost: n.cfg.Me.Host, Note: &wire.Note{Done: n.done}})
 	n.done, n.doneAt = nil, 0
 }
+
+// NextAsk returns the number that the next Ask will have.
+func (n *Node) NextAsk() uint64 { return n.seq + 1 }

@@ -48,7 +48,9 @@ func (n *Node) ascend(term uint64, living []wire.Record) {
 	n.welcomed, n.hello = true, 0
 	n.enroll(n.cfg.Me)
 	for _, r := range living {
-		n.enroll(r)
+		if !n.left[r.ID] { // it may hold its lock for a moment more
+			n.enroll(r)
+		}
 	}
 	if before := n.view.Host(n.cfg.Me.Host); before != nil {
 		n.own.ended = slices.Clone(before.Ended)
@@ -126,7 +128,7 @@ func (n *Node) note(m wire.Member) {
 	n.own.ended = append(n.own.ended, e)
 	n.own.ended = n.own.ended[max(0, len(n.own.ended)-wire.MaxEnded):]
 	if e.How != wire.HowLeft {
-		n.record(why.Record{Verdict: "GONE", Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
+		n.record(why.Record{Verdict: e.How, Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
 	}
 }
 

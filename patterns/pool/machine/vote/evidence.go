@@ -59,10 +59,10 @@ func Judge(first, last Sample) Finding {
 		return Finding{What: "abstains: it was looked at once only"}
 	case last.Blocked && first.Blocked:
 		return Finding{What: "abstains: the kernel lets it wait for a device"}
-	case waited > window/2:
-		return Finding{What: fmt.Sprintf("abstains: it was ready to run and had no processor for %v of %v", waited.Round(time.Millisecond), window.Round(time.Millisecond))}
 	case last.CPU-first.CPU > window/2:
 		return Finding{Guilty: true, What: Busy}
+	case waited > window/2:
+		return Finding{What: fmt.Sprintf("abstains: it was ready to run and had no processor for %v of %v", waited.Round(time.Millisecond), window.Round(time.Millisecond))}
 	}
 	return Finding{Guilty: true, What: Idle}
 }

@@ -31,7 +31,7 @@ func TestGuiltNeedsPositiveEvidence(t *testing.T) {
 		"stopped just now":    {last: func(s *vote.Sample) { s.Stopped = true }, says: "a moment ago"},
 		"debugged":            {both: func(s *vote.Sample) { s.Stopped, s.Traced = true, true }, says: "debugger"},
 		"starved":             {last: func(s *vote.Sample) { s.Waited = 600 * time.Millisecond }, says: "no processor for 600ms of 1s"},
-		"starved and busy":    {last: func(s *vote.Sample) { s.Waited, s.CPU = 600*time.Millisecond, 600*time.Millisecond }, says: "no processor"},
+		"many threads":        {last: func(s *vote.Sample) { s.Waited, s.CPU = 900*time.Millisecond, 600*time.Millisecond }, guilty: true, says: vote.Busy},
 		"waits for a device":  {both: func(s *vote.Sample) { s.Blocked = true }, says: "device"},
 		"control group":       {both: func(s *vote.Sample) { s.Frozen = true }, says: "control group"},
 		"another namespace":   {both: func(s *vote.Sample) { s.Foreign, s.Alive = true, false }, says: "namespace"},

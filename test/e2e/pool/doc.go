@@ -1,0 +1,2 @@
+// Package pool tests pools with real processes that are killed, stopped and cut off.
+package pool
