@@ -32,6 +32,7 @@ static const struct rule {
 	[HIT_REPORT] = {1, 1, 1, 0},
 	[HIT_RESUMED] = {1, 2, 2, 0},
 	[HIT_VITALS] = {1, 1, 1, 0},
+	[HIT_MOVED] = {1, 1, 1, 0},
 	[HIT_READY] = {1, 1, 1, 0},
 	[HIT_ENDED] = {1, 0, 1, 0},
 	[HIT_CHANGED] = {1, 1, 1, 0},
