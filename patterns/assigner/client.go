@@ -214,11 +214,11 @@ type OpenRequest struct {
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
 // does). The error is an *Error.
 func (c *Client) OpenWith(ctx context.Context, r OpenRequest) (*Hit, error) {
-	if next := c.heirs.get(ctx, nil); next != nil {
+	if next := c.heirs.instead(ctx); next != nil {
 		return next.OpenWith(ctx, r)
 	}
 	h, err := c.openHere(ctx, r)
-	if next := c.heirs.get(ctx, err); next != nil {
+	if next := c.heirs.afterwards(ctx, err); next != nil {
 		return next.OpenWith(ctx, r)
 	}
 	return h, err
@@ -291,12 +291,12 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
 		}
 	}
-	if next := c.heirs.get(ctx, nil); next != nil {
+	if next := c.heirs.instead(ctx); next != nil {
 		return next.DoWith(ctx, r, call)
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
 	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
-	if next := c.heirs.get(ctx, err); next != nil {
+	if next := c.heirs.afterwards(ctx, err); next != nil {
 		return next.DoWith(ctx, r, call)
 	}
 	return a.frames, err

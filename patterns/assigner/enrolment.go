@@ -18,6 +18,7 @@ type enrolment struct {
 	tenure     tenure       // of its direct hits
 	probes     probes
 	window     atomic.Int64 // of the connection, bytes
+	bound      int          // slots whose actors are up, and may have something to say though their hits are over; the loop's
 
 	// Under the worker's lock:
 	slots   map[uint64]*slot // hits of the present connection, by handle

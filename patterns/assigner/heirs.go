@@ -22,14 +22,10 @@ type heirs struct {
 	made    sync.WaitGroup
 }
 
-// get returns the client to ask in place of this one, nil where there is none. Err is why this one could not: only a hit that was refused because its broker
-// drains is opened elsewhere afterwards. It waits for a client that is being made, as long as ctx allows.
-func (h *heirs) get(ctx context.Context, err error) *Client {
+// instead returns the client to ask in place of this one, nil where there is none. It waits for one that is being made, as long as ctx allows.
+func (h *heirs) instead(ctx context.Context) *Client {
 	going := h.going.Load()
 	if going == nil {
-		return nil
-	}
-	if err != nil && !errors.Is(err, ErrDraining) {
 		return nil
 	}
 	select {
@@ -38,6 +34,14 @@ func (h *heirs) get(ctx context.Context, err error) *Client {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// afterwards returns the client to ask once more what has come to err here, nil where there is none: what was opened, or may have run, stays where it is.
+func (h *heirs) afterwards(ctx context.Context, err error) *Client {
+	if !errors.Is(err, ErrDraining) {
+		return nil
+	}
+	return h.instead(ctx)
 }
 
 // moved takes MOVED: hits are opened at the brokers it names from now on, and at those that the client knows and that do not drain. It runs on the loop.

@@ -45,9 +45,9 @@ func (e *enrolment) moved(m *wire.Message) {
 	e.moveOn()
 }
 
-// moveOn takes leave of a broker that has sent the worker elsewhere, once no hit of it is left. The lock is held. It runs on the loop.
+// moveOn takes leave of a broker that has sent the worker elsewhere, once no hit of it is left, and the last word of each is said. The lock is held. It runs on the loop.
 func (e *enrolment) moveOn() {
-	if e.next == "" || e.parts || len(e.slots)+len(e.orphans) > 0 || e.worker.leaving || e.worker.draining {
+	if e.next == "" || e.parts || e.bound+len(e.slots)+len(e.orphans) > 0 || e.worker.leaving || e.worker.draining {
 		return
 	}
 	if e.parts = true; e.registered.Load() {

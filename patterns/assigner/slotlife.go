@@ -11,6 +11,7 @@ import (
 // bind makes calls of a hit go to its slot. It runs on the loop.
 func (e *enrolment) bind(s *slot, pid *actor.PID) {
 	w := e.worker
+	e.bound++
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.pid = pid
@@ -136,6 +137,7 @@ func (e *enrolment) unbind(s *slot) {
 	if s.direct != nil {
 		e.worker.front.over(s.direct)
 	}
+	e.bound--
 	e.worker.mu.Lock()
 	defer e.worker.mu.Unlock()
 	if _, taken := e.slots[s.handle]; !taken {

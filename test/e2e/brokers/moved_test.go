@@ -1,12 +1,14 @@
 package brokers_test
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/troupe-mq/troupe/actors/machine"
+	"github.com/troupe-mq/troupe/patterns/assigner"
 	"github.com/troupe-mq/troupe/test/e2e/internal/rig"
 )
 
@@ -41,6 +43,49 @@ func TestAClientGoesWhereItsBrokerSendsIt(t *testing.T) {
 		c.release()
 	})
 }
+
+// What is under way at the old broker ends there: a hit whose session is just being opened, and a call that runs. Nothing is asked for twice.
+func TestWhatIsUnderWayStays(t *testing.T) {
+	one, two, ctx := newHarbour(t, "one").start(t), newHarbour(t, "two").open(t, 10), rig.Context(t)
+	begun, goOn := make(chan string, 8), make(chan struct{})
+	wait := func(what string) { begun <- what; <-goOn }
+	one.Worker(rig.Services{
+		"berth": {Open: func(context.Context, *assigner.Opening) (assigner.Session, error) {
+			wait("open")
+			return berthed{}, nil
+		}},
+		"name": {Handler: func(context.Context, *assigner.Call) ([]byte, error) { wait("call"); return []byte("one"), nil }},
+	}, rig.Named("one"), rig.Slots(4))
+	c := one.Client()
+	opened, replied := make(chan *assigner.Hit, 1), make(chan string, 1)
+	go func() {
+		h, _ := c.Open(ctx, "berth")
+		opened <- h
+	}()
+	go func() {
+		reply, _ := c.Do(ctx, "name", nil)
+		replied <- string(reply)
+	}()
+	require.ElementsMatch(t, []string{"open", "call"}, []string{rig.Receive(t, begun, "the first"), rig.Receive(t, begun, "the second")})
+	require.Equal(t, 2, one.drained(t, machine.AdminRequest{ClientsTo: []string{two.Clients}}).Hits)
+	name, err := c.Do(ctx, "name", nil)
+	require.NoError(t, err)
+	require.Equal(t, "two", string(name), "the client has gone there")
+	close(goOn)
+	h := rig.Receive(t, opened, "the hit")
+	require.NotNil(t, h)
+	require.Equal(t, "one", h.Worker())
+	require.Equal(t, "one", rig.Receive(t, replied, "the reply"))
+	require.EqualValues(t, 1, two.status(t, ctx).Totals.Opened, "one call only was made there")
+	require.Empty(t, begun, "and nothing twice here")
+	require.NoError(t, h.Close(ctx))
+}
+
+// berthed is a session that does nothing.
+type berthed struct{}
+
+func (berthed) Call(context.Context, *assigner.Call) ([]byte, error) { return nil, nil }
+func (berthed) Close() error                                         { return nil }
 
 // A chain of brokers is followed, and a worker with hits goes when they have ended.
 func TestAWorkerGoesWhereItsBrokerSendsIt(t *testing.T) {
