@@ -32,6 +32,9 @@ func (e *EndpointError) Unwrap() error { return e.Err }
 // ErrBadEndpoint is the cause in an EndpointError for a text that is no endpoint.
 var ErrBadEndpoint = errors.New("not a ZeroMQ endpoint")
 
+// ErrInsecure is the cause in an EndpointError for an endpoint that is not Local, where nothing is encrypted and nobody has insisted.
+var ErrInsecure = errors.New("other machines can reach it, and nothing is encrypted")
+
 const maxIPCPath = 107 // sockaddr_un
 
 // CheckEndpoint judges the form of an endpoint, without touching the network. The error is an *EndpointError.

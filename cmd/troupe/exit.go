@@ -46,7 +46,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &c):
 		return c.code
-	case errors.Is(err, zmqsock.ErrBadEndpoint), errors.Is(err, assigner.ErrInsecure):
+	case errors.Is(err, zmqsock.ErrBadEndpoint), errors.Is(err, zmqsock.ErrInsecure):
 		return exitUsage
 	case errors.Is(err, assigner.ErrRefused):
 		return exitFailed // also where it is known only when the time is over

@@ -49,7 +49,7 @@ func poolFailure(err error) error {
 		return &coded{code: exitUnreachable, err: err}
 	case errors.Is(err, pool.ErrEarly):
 		return incomplete(err)
-	case errors.Is(err, pool.ErrRunDir), errors.Is(err, pool.ErrTooLong), errors.Is(err, pool.ErrNoHost), errors.Is(err, pool.ErrInsecure):
+	case errors.Is(err, pool.ErrRunDir), errors.Is(err, pool.ErrTooLong), errors.Is(err, pool.ErrNoHost):
 		return usage(err)
 	}
 	return err

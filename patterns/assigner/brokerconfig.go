@@ -135,7 +135,7 @@ func checkLoop(c bridge.Config) error {
 }
 
 // ErrInsecure is the cause of the error for an endpoint that other machines can reach.
-var ErrInsecure = errors.New("other machines can reach it, and nothing is encrypted")
+var ErrInsecure = zmqsock.ErrInsecure
 
 // DefaultBrokerConfig returns the configuration that the zero BrokerConfig stands for, for commands that show defaults. Its name and
 // logger are left empty.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
@@ -133,23 +132,4 @@ func (c *WorkerConfig) Validate() error {
 		return fmt.Errorf("pipeline: %w", err)
 	}
 	return nil
-}
-
-func def[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
-
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.Default()
-	}
-	return l
-}
-
-func processName() string {
-	host, _ := os.Hostname()
-	return fmt.Sprintf("%.40s-%d", host, os.Getpid())
 }

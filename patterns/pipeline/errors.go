@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/troupe-mq/troupe/patterns/internal/station"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // What callers branch on, with errors.Is. The typed error is *Error.
@@ -18,7 +18,7 @@ var (
 	ErrEnded    = errors.New("the batch has ended")
 	ErrMissing  = errors.New("results are missing")
 	ErrTooLarge = errors.New("task too large")
-	ErrInsecure = station.ErrInsecure // the cause of a *zmqsock.EndpointError, as New returns it
+	ErrInsecure = zmqsock.ErrInsecure // the cause of a *zmqsock.EndpointError, as New returns it
 )
 
 // Error is why an operation has failed. It matches its sentinel, and the context's error where that ended a wait, with errors.Is.
@@ -40,7 +40,7 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.cause}
 }
 
-func closedError(op string, why error) error {
+func closedError(op string, why error) *Error {
 	if why != nil {
 		return &Error{Op: op, Kind: ErrClosed, Text: "it has ended: " + why.Error(), cause: why}
 	}

@@ -79,9 +79,9 @@ func NewSink(ctx context.Context, cfg SinkConfig) (*Sink, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	def(&cfg.Queue, 1000)
-	def(&cfg.MaxBody, 1<<20)
-	cfg.Logger = logger(cfg.Logger)
+	station.Default(&cfg.Queue, 1000)
+	station.Default(&cfg.MaxBody, 1<<20)
+	cfg.Logger = station.Logger(cfg.Logger)
 	var r [8]byte
 	_, _ = rand.Read(r[:])
 	s := &Sink{cfg: cfg, out: zmqsock.NewOut(), ready: make(chan struct{}, 1), token: hex.EncodeToString(r[:])}

@@ -50,11 +50,11 @@ func NewVentilator(ctx context.Context, cfg VentilatorConfig) (*Ventilator, erro
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	def(&cfg.Window, 10_000)
-	def(&cfg.MaxBody, 1<<20)
-	def(&cfg.MaxTries, 3)
-	def(&cfg.Confirm, 5*time.Second)
-	cfg.Logger = logger(cfg.Logger)
+	station.Default(&cfg.Window, 10_000)
+	station.Default(&cfg.MaxBody, 1<<20)
+	station.Default(&cfg.MaxTries, 3)
+	station.Default(&cfg.Confirm, 5*time.Second)
+	cfg.Logger = station.Logger(cfg.Logger)
 	v := &Ventilator{cfg: cfg, byFD: make(map[int]peer), names: make(map[string]string), out: zmqsock.NewOut()}
 	v.table = machine.Table{MaxTries: cfg.MaxTries, Lease: cfg.Lease, Confirm: cfg.Confirm}
 	var err error
@@ -140,7 +140,8 @@ func (v *Ventilator) turn(now time.Duration) (int, time.Duration) {
 	}
 	if b := v.batch; b != nil {
 		for g, ok := v.table.Next(now); ok; g, ok = v.table.Next(now) {
-			v.send(g.Worker, wordTask, append([][]byte{appendEntry(nil, b.id, g.Index)}, g.Body.([][]byte)...)...)
+			body, _ := g.Body.([][]byte) // as Push gave it
+			v.send(g.Worker, wordTask, append([][]byte{appendEntry(nil, b.id, g.Index)}, body...)...)
 		}
 		v.settle()
 	}
@@ -191,8 +192,7 @@ func (v *Ventilator) note() {
 
 func (v *Ventilator) end() {
 	if v.batch != nil {
-		err := closedError("end", v.station.Err())
-		v.finish(err.(*Error))
+		v.finish(closedError("end", v.station.Err()))
 	}
 	v.out.Free()
 }

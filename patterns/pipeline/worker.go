@@ -57,11 +57,11 @@ func NewWorker(ctx context.Context, cfg WorkerConfig) (*Worker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	def(&cfg.Threads, 1)
-	def(&cfg.Credit, 2*cfg.Threads)
-	def(&cfg.MaxBody, 1<<20)
-	def(&cfg.Name, processName())
-	cfg.Logger = logger(cfg.Logger)
+	station.Default(&cfg.Threads, 1)
+	station.Default(&cfg.Credit, 2*cfg.Threads)
+	station.Default(&cfg.MaxBody, 1<<20)
+	station.Default(&cfg.Name, station.ProcessName())
+	cfg.Logger = station.Logger(cfg.Logger)
 	w := &Worker{cfg: cfg, out: zmqsock.NewOut(), results: zmqsock.NewOut(), tasks: make(chan *Task, cfg.Credit)}
 	w.work, w.cancel = context.WithCancel(ctx)
 	var err error

@@ -3,13 +3,15 @@ package pool
 import (
 	"errors"
 	"fmt"
+
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // What callers branch on.
 var (
 	ErrRunDir   = errors.New("the run directory cannot be used")
 	ErrTooLong  = errors.New("the path of a socket is too long")
-	ErrInsecure = errors.New("other machines can reach it, and nothing is encrypted")
+	ErrInsecure = zmqsock.ErrInsecure // the cause of a *zmqsock.EndpointError
 	ErrClosed   = errors.New("the member has left the pool")
 	ErrNobody   = errors.New("nobody is in the pool on this host")
 	ErrNoHost   = errors.New("there is no such host in the pool")

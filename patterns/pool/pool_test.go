@@ -31,7 +31,7 @@ func patient(t *testing.T) context.Context {
 // runDir is a short one: a Unix socket's path is 107 bytes at most.
 func runDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "pool")
+	dir, err := os.MkdirTemp("/tmp", "pool") //nolint:usetesting // t.TempDir's path may be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -60,12 +59,12 @@ func (c *PublisherConfig) Validate() error {
 }
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
-	def(&c.MaxTopics, 1_000_000)
-	def(&c.MaxBody, 1<<20)
-	def(&c.Queue, 1000)
-	def(&c.Slow, 2*time.Second)
-	def(&c.Beat, time.Second)
-	c.Logger = logger(c.Logger)
+	station.Default(&c.MaxTopics, 1_000_000)
+	station.Default(&c.MaxBody, 1<<20)
+	station.Default(&c.Queue, 1000)
+	station.Default(&c.Slow, 2*time.Second)
+	station.Default(&c.Beat, time.Second)
+	c.Logger = station.Logger(c.Logger)
 	return c
 }
 
@@ -127,28 +126,13 @@ func (c *SubscriberConfig) Validate() error {
 
 func (c SubscriberConfig) withDefaults() SubscriberConfig {
 	if c.Name == "" {
-		host, _ := os.Hostname()
-		c.Name = fmt.Sprintf("%.40s-%d", host, os.Getpid())
+		c.Name = station.ProcessName()
 	}
-	def(&c.Patience, 2*time.Second)
-	def(&c.Queue, 1000)
-	def(&c.MaxBody, 1<<20)
-	c.Logger = logger(c.Logger)
+	station.Default(&c.Patience, 2*time.Second)
+	station.Default(&c.Queue, 1000)
+	station.Default(&c.MaxBody, 1<<20)
+	c.Logger = station.Logger(c.Logger)
 	return c
-}
-
-func def[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
-
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.Default()
-	}
-	return l
 }
 
 // newNonce is what makes a request unlike all others.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/troupe-mq/troupe/patterns/internal/station"
+	"github.com/troupe-mq/troupe/bridge/zmqsock"
 )
 
 // What callers branch on, with errors.Is. The typed error is *Error.
@@ -16,7 +16,7 @@ var (
 	ErrTooLarge      = errors.New("update too large")
 	ErrNoAnswer      = errors.New("not every publisher has answered")
 	ErrGap           = errors.New("updates are missing")
-	ErrInsecure      = station.ErrInsecure // the cause of a *zmqsock.EndpointError, as New returns it
+	ErrInsecure      = zmqsock.ErrInsecure // the cause of a *zmqsock.EndpointError, as New returns it
 )
 
 // Error is why an operation has failed. It matches its sentinel, and the context's error where that ended a wait, with errors.Is.

@@ -92,10 +92,10 @@ func NewForwarder(ctx context.Context, cfg ForwarderConfig) (*Forwarder, error) 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	def(&cfg.Queue, 1000)
-	def(&cfg.MaxBody, 1<<20)
-	def(&cfg.Slow, 2*time.Second)
-	cfg.Logger = logger(cfg.Logger)
+	station.Default(&cfg.Queue, 1000)
+	station.Default(&cfg.MaxBody, 1<<20)
+	station.Default(&cfg.Slow, 2*time.Second)
+	cfg.Logger = station.Logger(cfg.Logger)
 	f := &Forwarder{cfg: cfg, gathers: make(map[string]*gather), out: zmqsock.NewOut()}
 	f.readers = readers{patience: cfg.Slow, disconnect: cfg.Disconnect, logger: cfg.Logger}
 	var err error

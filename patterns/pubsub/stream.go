@@ -150,7 +150,7 @@ func (s *Subscriber) take(st *stream, now time.Duration, h header, frames [][]by
 // result does what a flow has decided.
 func (s *Subscriber) result(st *stream, r machine.Result) {
 	for _, item := range r.Deliver {
-		m := item.Body.(*Message)
+		m, _ := item.Body.(*Message) // the flow holds nothing else
 		if m.Missed = item.Missed; m.Missed > 0 {
 			s.missed(m)
 		}

@@ -354,6 +354,7 @@ func TestModel(t *testing.T) {
 				case keeper.Over:
 					require.False(t, alive)
 					over = true
+				case keeper.Look, keeper.Report:
 				}
 			}
 			if s.all != nil && alive && s.k.State() == keeper.Opening {

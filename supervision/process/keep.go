@@ -166,6 +166,7 @@ func (k *keep) look() keeper.Event {
 		sight.Stand = keeper.Stands
 	case Traced:
 		sight.Stand = keeper.Traced
+	default: // it runs, for all that is known
 	}
 	return keeper.Event{What: keeper.Looked, Seen: sight}
 }

@@ -1,7 +1,6 @@
 package station
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -10,9 +9,6 @@ import (
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/patterns/assigner/keys"
 )
-
-// ErrInsecure is the cause of the error for an endpoint that other machines can reach.
-var ErrInsecure = errors.New("other machines can reach it, and nothing is encrypted")
 
 // Access says who may come in at the endpoints that are bound, and by which key those that are connected to are entered.
 type Access struct {
@@ -34,7 +30,7 @@ func (a *Access) Check(bind, connect []string) error {
 		}
 		if !a.Insecure && a.Keys == "" && !zmqsock.Local(ep) {
 			return &zmqsock.EndpointError{
-				Op: "bind", Endpoint: ep, Err: ErrInsecure,
+				Op: "bind", Endpoint: ep, Err: zmqsock.ErrInsecure,
 				Remedy: "encrypt it with Keys (`troupe keys init`), bind to 127.0.0.1, ipc or inproc, or insist with Insecure on a network you trust",
 			}
 		}

@@ -70,8 +70,8 @@ var ErrInternal = errors.New("it has ended because of a mistake in itself")
 
 // New returns a station without sockets. It is to be run, or closed by Abandon.
 func New(cfg Config) (*Station, error) {
-	def(&cfg.Batch, 256)
-	def(&cfg.Unreachable, 3*time.Second)
+	Default(&cfg.Batch, 256)
+	Default(&cfg.Unreachable, 3*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -95,13 +95,6 @@ func New(cfg Config) (*Station, error) {
 	}
 	s.poll = zmqsock.NewPoller(s.wake)
 	return s, nil
-}
-
-func def[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // Now returns the time since the station was made. It is safe for use from any goroutine.

@@ -80,21 +80,50 @@ type (
 	tell    struct{ r why.Record }
 )
 
-func (scan) Do(p Port)      { p.Scan() }
-func (e claim) Do(p Port)   { p.Claim(e.term) }
-func (e resign) Do(p Port)  { p.Resign(e.term) }
-func (e follow) Do(p Port)  { p.Follow(e.term, e.master) }
-func (e lead) Do(p Port)    { p.Lead(e.term) }
-func (e watch) Do(p Port)   { p.Watch(e.member) }
+// Do is Effect's.
+func (scan) Do(p Port) { p.Scan() }
+
+// Do is Effect's.
+func (e claim) Do(p Port) { p.Claim(e.term) }
+
+// Do is Effect's.
+func (e resign) Do(p Port) { p.Resign(e.term) }
+
+// Do is Effect's.
+func (e follow) Do(p Port) { p.Follow(e.term, e.master) }
+
+// Do is Effect's.
+func (e lead) Do(p Port) { p.Lead(e.term) }
+
+// Do is Effect's.
+func (e watch) Do(p Port) { p.Watch(e.member) }
+
+// Do is Effect's.
 func (e unwatch) Do(p Port) { p.Unwatch(e.id) }
-func (e send) Do(p Port)    { p.Send(e.to, e.m) }
-func (e look) Do(p Port)    { p.Look(e.term, e.master) }
-func (e kill) Do(p Port)    { p.Kill(e.term, e.master) }
-func (e handle) Do(p Port)  { p.Handle(e.q, e.host, e.body) }
-func (e stop) Do(p Port)    { p.Stop(e.q) }
+
+// Do is Effect's.
+func (e send) Do(p Port) { p.Send(e.to, e.m) }
+
+// Do is Effect's.
+func (e look) Do(p Port) { p.Look(e.term, e.master) }
+
+// Do is Effect's.
+func (e kill) Do(p Port) { p.Kill(e.term, e.master) }
+
+// Do is Effect's.
+func (e handle) Do(p Port) { p.Handle(e.q, e.host, e.body) }
+
+// Do is Effect's.
+func (e stop) Do(p Port) { p.Stop(e.q) }
+
+// Do is Effect's.
 func (e deliver) Do(p Port) { p.Deliver(e.seq, e.book, e.events, e.done) }
-func (changed) Do(p Port)   { p.Changed() }
-func (e tell) Do(p Port)    { p.Tell(e.r) }
+
+// Do is Effect's.
+func (changed) Do(p Port) { p.Changed() }
+
+// Do is Effect's.
+func (e tell) Do(p Port) { p.Tell(e.r) }
 
 // Config says what a Node is. All durations and bounds are required.
 type Config struct {

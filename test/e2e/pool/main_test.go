@@ -106,7 +106,7 @@ type actor struct {
 // newCrew starts members one after the other; the first is master.
 func newCrew(t *testing.T, n int, change func(i int, c *pool.Config)) *crew {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "pool")
+	dir, err := os.MkdirTemp("/tmp", "pool") //nolint:usetesting // t.TempDir's path may be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	c := &crew{t: t, dir: dir}

@@ -156,13 +156,7 @@ func (l *Ledger) Roster(r *wire.Roster, own wire.HostID, v *view.View) {
 		return // nobody wanted it to be asked
 	}
 	l.hosts[r.Host] = true
-	for _, m := range r.Members {
-		if e := l.entries[m.ID]; e == nil && !known {
-			l.entries[m.ID] = &Entry{Host: r.Host, Member: m, asOf: r.Stamp}
-		} else if e != nil && e.State == Late {
-			e.State, e.asOf = Waiting, r.Stamp
-		}
-	}
+	l.asked(r, !known)
 	// Who was known before and is not on the roster had ended by then.
 	for _, e := range l.entries {
 		if e.Host == r.Host && e.asOf.Before(r.Stamp) {
@@ -178,6 +172,17 @@ func (l *Ledger) Roster(r *wire.Roster, own wire.HostID, v *view.View) {
 		}
 	}
 	l.Look(v)
+}
+
+// asked notes the members that were asked; fresh says that nobody of their host was known.
+func (l *Ledger) asked(r *wire.Roster, fresh bool) {
+	for _, m := range r.Members {
+		if e := l.entries[m.ID]; e == nil && fresh {
+			l.entries[m.ID] = &Entry{Host: r.Host, Member: m, asOf: r.Stamp}
+		} else if e != nil && e.State == Late {
+			e.State, e.asOf = Waiting, r.Stamp
+		}
+	}
 }
 
 // Part takes in a piece of an answer and reports whether it was the next one.
