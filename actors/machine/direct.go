@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
+	"github.com/troupe-mq/troupe/supervision/liveness"
 )
 
 // TokenSize is the length of a direct hit's token in bytes.
@@ -16,6 +17,7 @@ const TokenSize = 16
 type direct struct {
 	token []byte
 	kib   uint32 // of bodies, both ways, as the worker has told
+	told  uint32 // seq of the last TALLY
 	lost  *Lost  // the worker's connection is gone, and the verdict waits for its lease to be over
 }
 
@@ -53,17 +55,34 @@ func (h *Hit) mayHaveBegun() uint32 {
 	return h.Accepted
 }
 
-// tally takes a worker's account of a direct hit: calls answered, and KiB of their bodies both ways.
-func (h *Hit) tally(m *wire.Message, fx []Effect) []Effect {
+// tally takes a worker's account of a direct hit: calls answered, KiB of their bodies both ways, and whether a call is under way. It is a sign of the
+// hit's thread.
+func (h *Hit) tally(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	switch {
 	case h.direct == nil || h.State == Ended:
 		return refuse(fx, m, wire.BadType, "TALLY of hit %x, which is not direct: its calls are counted here", h.Handle)
-	case int32(m.Header.Seq-h.Answered) < 0 || int32(m.Header.Arg-h.direct.kib) < 0:
+	case int32(m.Header.Seq-h.direct.told) < 0 || int32(m.Header.Arg-h.direct.kib) < 0:
 		return refuse(fx, m, wire.BadSeq, "TALLY of hit %x goes back from %d calls and %d KiB to %d and %d: both only grow",
-			h.Handle, h.Answered, h.direct.kib, m.Header.Seq, m.Header.Arg)
+			h.Handle, h.direct.told, h.direct.kib, m.Header.Seq, m.Header.Arg)
 	}
-	h.Accepted, h.Answered, h.direct.kib = m.Header.Seq, m.Header.Seq, m.Header.Arg
+	h.direct.told, h.direct.kib = m.Header.Seq, m.Header.Arg
+	if int32(m.Header.Seq-h.Answered) >= 0 { // else a HOLD has overtaken it
+		h.account(now, m.Header.Seq, m.Header.Flags.Has(wire.More))
+	}
 	return fx
+}
+
+// account notes how far the calls of a direct hit have come, and that its thread gives a sign: one that has answered another call has begun the next.
+func (h *Hit) account(now time.Duration, answered uint32, busy bool) {
+	if began := answered != h.Answered || h.Accepted == h.Answered; busy && began {
+		h.progress.Turn(liveness.StampOf(now), 0)
+	}
+	h.progress.Renew(now)
+	h.Answered, h.Accepted = answered, answered
+	if busy {
+		h.Accepted++
+		h.watch()
+	}
 }
 
 // postponed keeps the loss of a direct hit's worker until that cannot serve the client any more, and reports whether it did.

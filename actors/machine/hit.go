@@ -180,7 +180,7 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	}
 	switch {
 	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
-		return h.tally(m, fx)
+		return h.tally(now, m, fx)
 	case m.Header.Type == wire.Hold && m.From == from && m.Header.Epoch == h.Assignment:
 		return h.hold(now, m, fx)
 	case c.event == onResume: // from the broker, who has seen the key

@@ -335,3 +335,51 @@ func TestTermsAreJudged(t *testing.T) {
 		w.expectError(wire.BadFrame, wire.NeverStarted, says)
 	}
 }
+
+// hit.md, section 12: TALLY is said "when a call begins where none was under way, and when the hit's thread has given a sign since the last one", and "by it
+// calls of direct hits have a progress lease as all others".
+func TestADirectCallThatIsStuck(t *testing.T) {
+	for name, failing := range map[string]bool{"told": false, "ended": true} {
+		t.Run(name, func(t *testing.T) {
+			s := judging(t)
+			c, w := s.client(), s.peer()
+			term := wire.Term{}
+			if failing {
+				term.Repair = "fail"
+			}
+			w.ready(wire.ReadyInfo{Name: "w", Services: []string{"echo"}, Slots: 1, Direct: doorway, Terms: map[string]wire.Term{"echo": term}})
+			w.expect(wire.Welcome)
+			h := s.openedDirect(c, w, 1)
+			tally := func(answered uint32, flags wire.Flags) {
+				h.worker(wire.Header{Type: wire.Tally, Flags: flags, Seq: answered})
+			}
+			s.pass(time.Minute)
+			require.Empty(t, s.notes, "an idle hit is not judged")
+			tally(0, wire.More)
+			s.pass(9 * time.Second)
+			tally(0, wire.More) // its thread has reported progress
+			s.pass(9 * time.Second)
+			tally(1, wire.More) // and answered: the next one runs
+			s.pass(9900 * time.Millisecond)
+			h.worker(wire.Header{Type: wire.Hold, Seq: 4, Arg: 30_000}) // of which TALLY has not told yet
+			s.pass(29 * time.Second)
+			require.Empty(t, s.notes)
+			tally(2, wire.More) // the HOLD has overtaken it
+			h.w.silent()
+			s.pass(time.Minute)
+			require.Len(t, s.notes, 1)
+			require.Equal(t, []any{"STUCK", uint32(4), int64(30_000)}, []any{s.notes[0].Verdict, s.notes[0].Call, s.notes[0].Limits["no_sign"]})
+			if failing {
+				require.Equal(t, wire.IsStuck, c.expect(wire.Closed).Header.Status)
+				w.expect(wire.Cancel)
+				w.expect(wire.End)
+				return
+			}
+			tally(4, 0)
+			s.pass(time.Minute)
+			require.Len(t, s.notes, 2)
+			require.Equal(t, "HEALTHY", s.notes[1].Verdict)
+			c.silent()
+		})
+	}
+}

@@ -63,11 +63,11 @@ func (h *Hit) mayStop() bool {
 
 // hold takes a worker's word that the running call will give no sign for some time.
 func (h *Hit) hold(now time.Duration, m *wire.Message, fx []Effect) []Effect {
-	switch {
-	case h.State == Ended || m.Header.Seq != 0 && m.Header.Seq != h.Answered+1:
+	if seq := m.Header.Seq; h.direct != nil && h.State != Ended && int32(seq-h.Answered) > 0 {
+		h.account(now, seq-1, true) // no TALLY has told yet that this one runs
+	}
+	if h.State == Ended || m.Header.Seq != 0 && m.Header.Seq != h.Answered+1 {
 		return fx // the call is over
-	case h.direct != nil:
-		return refuse(fx, m, wire.BadType, "HOLD of hit %x, which is direct: its calls are not judged here", h.Handle)
 	}
 	h.progress.Declare(now, time.Duration(m.Header.Arg)*time.Millisecond)
 	return fx
@@ -79,7 +79,7 @@ func (b *Broker) judgeCalls(now time.Duration, fx []Effect) []Effect {
 	since := b.judge.Since()
 	for i := 0; i < len(b.limits.running); {
 		h := b.limits.running[i]
-		if h.State == Ended || h.direct != nil || !h.busy() && h.progress.Told() == liveness.Healthy {
+		if h.State == Ended || !h.busy() && h.progress.Told() == liveness.Healthy {
 			h.unwatch() // another one takes its place
 			continue
 		}

@@ -81,7 +81,7 @@ var rules = [256]rule{
 	Ended:   {"ENDED", 0, [2]int{0, 1}},
 	Changed: {"CHANGED", 0, [2]int{1, 1}},
 	Renew:   {"RENEW", 0, [2]int{0, 0}},
-	Tally:   {"TALLY", 0, [2]int{0, 0}},
+	Tally:   {"TALLY", More, [2]int{0, 0}},
 	Hold:    {"HOLD", 0, [2]int{0, 0}},
 	Begin:   {"BEGIN", First | Last | Direct, [2]int{2, 2 + MaxBodies}},
 	End:     {"END", 0, [2]int{0, 0}},

@@ -80,7 +80,7 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     OPENED: ("opened", REF | DIRECT, 0, 6), REPLY: ("reply", LAST | REF | MORE, 1, MOST), WORKING: ("working", REF, 0, 1),
     ERROR: ("error", LAST | REF, 1, 2), CLOSED: ("closed", REF, 1, 2), REPORT: ("report", 0, 1, 1), RESUMED: ("resumed", 0, 2, 2),
     VITALS: ("vitals", 0, 1, 1), MOVED: ("moved", 0, 1, 1), READY: ("ready", 0, 1, 1), ENDED: ("ended", 0, 0, 1), CHANGED: ("changed", 0, 1, 1),
-    RENEW: ("renew", 0, 0, 0), TALLY: ("tally", 0, 0, 0), HOLD: ("hold", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
+    RENEW: ("renew", 0, 0, 0), TALLY: ("tally", MORE, 0, 0), HOLD: ("hold", 0, 0, 0), BEGIN: ("begin", FIRST | LAST | DIRECT, 2, 2 + MOST), END: ("end", 0, 0, 0),
     LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
           " closed queue-full expired cancelled worker-gone service-error panicked name-taken draining peer-slow killed internal"
@@ -1411,7 +1411,7 @@ class Worker(_Side):
 
     def _renew(self, now: float) -> None:
         """Keeps the leases under which direct hits are served, and tells the brokers what these have done."""
-        if tally := now - self._tally_at >= 1:
+        if tally := now - self._tally_at >= 0.5:
             self._tally_at = now
         for link in self._brokers:
             direct = [hit.door for hit in link.hits.values() if hit.door]
@@ -1450,7 +1450,7 @@ class _Entrance:
         self.guest: _Guest | None = None
         self.awaits = False                      # the guest waits for WELCOME, until there is a lease
         self.severed: TroupeError | None = None  # nothing is served or answered any more
-        self.bytes, self.answered, self.told = 0, 0, (0, 0)
+        self.bytes, self.answered, self.signs, self.told = 0, 0, 0, (0, 0, False)  # signs: that the thread has given
         self.key = zmq.utils.z85.decode(_direct_keys(token)[0]) if door.judge else b""  # public, of the client
 
     def invites(self, key: bytes) -> bool:
@@ -1484,10 +1484,11 @@ class _Entrance:
             self.tally()
             return hit.link.send(head, *frames)
         if head.type == HOLD:
-            return  # calls of direct hits are not judged by the broker
+            return hit.link.send(head)
         if self.guest and self.holds():
             self.answered = max(self.answered, head.seq * (head.type != WORKING))
             self.bytes += sum(map(len, frames))
+            self.signs += head.type != CREDIT
             self.guest.send(head, *frames)
         if head.flags & LAST:
             hit.link.send(Head(ENDED, hit=hit.handle, epoch=hit.epoch, arg=hit.began))
@@ -1505,10 +1506,10 @@ class _Entrance:
             self.hit.sever(error)
 
     def tally(self) -> None:
-        now = self.answered, self.bytes // 1024
+        now = self.answered, self.signs, self.hit.heard != self.answered
         if now != self.told:
             self.told = now
-            self.hit.link.send(Head(TALLY, hit=self.hit.handle, epoch=self.hit.epoch, seq=now[0], arg=now[1] % 2**32))
+            self.hit.link.send(Head(TALLY, MORE * now[2], hit=self.hit.handle, epoch=self.hit.epoch, seq=now[0], arg=self.bytes // 1024 % 2**32))
 
     def leave(self) -> None:
         self.door.expected.pop(self.hit.handle, None)

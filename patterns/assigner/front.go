@@ -179,7 +179,7 @@ func (f *front) tick() {
 }
 
 // tallyEvery is how often the broker is told what direct hits have done.
-const tallyEvery = time.Second
+const tallyEvery = time.Second / 2
 
 func (f *front) arm() {
 	now := f.now()

@@ -33,8 +33,15 @@ type passage struct {
 	lapsed   atomic.Bool   // a call was refused for the lease: none may follow it
 	answered atomic.Uint32 // seq
 	bytes    atomic.Uint64 // of bodies, both ways
-	told     uint64        // bytes at the last TALLY; the loop's
-	toldSeq  uint32
+	signs    atomic.Uint64 // that the thread has given: answers, parts of them, reports of progress
+	told     account       // by the last TALLY; the loop's
+}
+
+// account is what TALLY tells, and how many signs the thread had given by then.
+type account struct {
+	answered uint32
+	signs    uint64
+	busy     bool // calls are under way
 }
 
 // tokenVerdict says what became of a token; clients are told the first from the others only.
@@ -131,12 +138,15 @@ type severance struct {
 
 // tally tells the broker what the hit has done since it was told last.
 func (p *passage) tally() {
-	seq, bytes := p.answered.Load(), p.bytes.Load()
-	if seq == p.toldSeq && bytes == p.told {
+	now := account{signs: p.signs.Load(), answered: p.answered.Load()} // in this order: an answer is a sign
+	if now.busy = p.accepted != now.answered; now == p.told {
 		return
 	}
-	p.toldSeq, p.told = seq, bytes
-	h := wire.Header{Type: wire.Tally, Hit: p.slot.handle, Epoch: p.slot.epoch, Seq: seq, Arg: uint32(min(bytes>>10, math.MaxUint32))}
+	p.told = now
+	h := wire.Header{Type: wire.Tally, Hit: p.slot.handle, Epoch: p.slot.epoch, Seq: now.answered, Arg: uint32(min(p.bytes.Load()>>10, math.MaxUint32))}
+	if now.busy {
+		h.Flags = wire.More
+	}
 	p.slot.from.sendOn(p.slot.peer, &h)
 }
 
@@ -163,9 +173,7 @@ func (p *passage) send(h *wire.Header, body ...[]byte) {
 	for _, b := range body {
 		p.bytes.Add(uint64(len(b)))
 	}
-	if answers(h) {
-		p.answered.Store(h.Seq)
-	}
+	p.note(h)
 	_ = g.Send(h, body...)
 }
 
@@ -189,10 +197,18 @@ func (p *passage) sendBlock(h *wire.Header, b *zmqsock.Block, n int) error {
 		return errLeaseOver
 	}
 	p.bytes.Add(uint64(n))
+	p.note(h)
+	return g.SendBlock(h, b, n)
+}
+
+// note takes in what the slot's thread says: all but CREDIT is a sign of it, as at the broker.
+func (p *passage) note(h *wire.Header) {
 	if answers(h) {
 		p.answered.Store(h.Seq)
 	}
-	return g.SendBlock(h, b, n)
+	if h.Type != wire.Credit {
+		p.signs.Add(1)
+	}
 }
 
 // take takes what the client says of the hit; the bridge has seen to it that the hit is this client's.

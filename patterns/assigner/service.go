@@ -121,9 +121,9 @@ func (c *Call) More(frame []byte) { c.more = append(c.more, frame) }
 func (c *Call) Progress(done float64, note string) { c.slot.progress(c.Seq, done, note) }
 
 // Hold tells the broker that the call will give no sign for so long, say because it waits for a lock or calls native code: until then it is not STUCK. It
-// lengthens the lease of this call, never shortens it, and must be called by the handler. Calls of direct hits are not judged by the broker.
+// lengthens the lease of this call, never shortens it, and must be called by the handler.
 func (c *Call) Hold(d time.Duration) {
-	if c.slot.direct == nil && d > 0 {
+	if d > 0 {
 		c.slot.promise(d)
 		c.slot.send(wire.Header{Type: wire.Hold, Seq: c.Seq, Arg: uint32(min(d.Milliseconds(), wire.MaxLimitMS))})
 	}

@@ -37,7 +37,7 @@ static const struct rule {
 	[HIT_ENDED] = {1, 0, 1, 0},
 	[HIT_CHANGED] = {1, 1, 1, 0},
 	[HIT_RENEW] = {1, 0, 0, 0},
-	[HIT_TALLY] = {1, 0, 0, 0},
+	[HIT_TALLY] = {1, 0, 0, HIT_MORE},
 	[HIT_HOLD] = {1, 0, 0, 0},
 	[HIT_BEGIN] = {1, 2, HIT_FRAMES, HIT_FIRST | HIT_LAST | HIT_DIRECT},
 	[HIT_END] = {1, 0, 0, 0},
