@@ -7,6 +7,11 @@ import troupe
 begun = threading.Event()
 
 
+def say(line):
+    sys.stdout.write(line + "\n")  # in one piece: print writes several, and two threads speak here
+    sys.stdout.flush()
+
+
 class Hold:
     def open(self, session):
         self.thread = threading.get_native_id()
@@ -16,7 +21,7 @@ class Hold:
         call.cancelled.wait()
 
     def close(self):
-        print("worker: closed on its thread" if threading.get_native_id() == self.thread else "worker: closed elsewhere", flush=True)
+        say("worker: closed on its thread" if threading.get_native_id() == self.thread else "worker: closed elsewhere")
 
 
 worker = troupe.Worker(sys.argv[2], {"hold": (Hold, 1)})
@@ -24,7 +29,7 @@ client = troupe.Client(sys.argv[1])
 hit = client.open("hold")
 call = hit.call_async(b"x")
 begun.wait()
-print("begun", flush=True)
+say("begun")
 error = call.exception()
-print("client:", error.name, error.outcome.name, flush=True)
+say(f"client: {error.name} {error.outcome.name}")
 sys.stdin.read()
