@@ -76,6 +76,10 @@ func (a *hitActor) rare(ctx actor.Context) {
 		a.run(ctx, a.hit.Judge(a.house.now(), a.house.take()))
 	case *machine.Stuck:
 		a.run(ctx, a.hit.Overdue(a.house.now(), m, a.house.take()))
+	case *machine.Moved:
+		a.run(ctx, a.hit.Moved(a.house.now(), m, a.house.take()))
+	case *machine.Unmoved:
+		a.run(ctx, a.hit.Unmoved(a.house.now(), a.house.take()))
 	case *machine.Kill:
 		a.run(ctx, a.hit.Kill(a.house.now(), m, a.house.take()))
 	case *actor.Stopping:
@@ -109,11 +113,16 @@ func (a *hitActor) run(ctx actor.Context, fx []machine.Effect) {
 		case machine.Send:
 			a.house.send(e)
 		case machine.Forward:
+			if e.Header.Type == wire.Call && e.To != a.hit.Worker {
+				continue // the hit has left it over what came before
+			}
 			if err := a.house.ports.Outbox.Forward(e.To, e.Header, e.Msg); err != nil {
 				fx = a.undelivered(e, err, fx)
 			}
 		case machine.Over:
 			a.rest(ctx, e)
+		case machine.Report:
+			ctx.Send(a.house.broker, &report{e.Event})
 		case machine.Count:
 			a.house.count(e.Status)
 		default:

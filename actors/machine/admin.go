@@ -220,7 +220,7 @@ func (b *Broker) listHits(now time.Duration, r AdminRequest) any {
 
 func (b *Broker) hitRow(now time.Duration, h *Hit) HitRow {
 	row := HitRow{
-		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label, State: h.stateWord(), Worker: h.names.Worker,
+		Hit: fmt.Sprintf("%x", h.Handle), Service: h.names.Service, Label: h.Label(), State: h.stateWord(), Worker: h.names.Worker,
 		Thread: h.Thread, Calls: h.Accepted, Waiting: h.Accepted - h.Answered, AgeMS: (now - h.Opened).Milliseconds(),
 		Host: h.worker.Info.Host, PID: h.worker.Info.PID, Client: h.client.name, Key: b.keyName(h.client.peer),
 		Route: "routed",

@@ -165,6 +165,30 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 		w.fix() // it was chosen, so its turn is past
 		return refuse(fx, m, wire.QueueFull, "the broker holds as many hits as it has handles: close some")
 	}
+	h := &Hit{
+		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.occupy(w), Opened: now,
+		names: w.names[s.name], client: c, worker: w, changes: w.changes,
+	}
+	if o.label != "" {
+		label := o.label
+		h.label = &label
+	}
+	if m.Header.Flags.Has(wire.Direct) {
+		token := b.cfg.Token()
+		h.direct = &direct{token: token[:]}
+	}
+	b.keepFor(h, o)
+	h.redoFor(now, m, arg)
+	b.byHandle[handle] = h
+	b.all.add(h)
+	c.hits.add(h)
+	w.hits.add(h)
+	b.totals.Opened++
+	return append(fx, Effect{Kind: Spawn, Hit: h, Msg: m, Header: wire.Header{Arg: arg}})
+}
+
+// occupy takes a slot of the worker for a hit, and returns the epoch of the assignment.
+func (b *Broker) occupy(w *Worker) uint32 {
 	w.Load.Used++
 	w.Served++
 	w.fix()
@@ -172,21 +196,7 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	if b.epoch == 0 {
 		b.epoch = 1
 	}
-	h := &Hit{
-		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.epoch, Opened: now,
-		Label: o.label, names: w.names[s.name], client: c, worker: w, changes: w.changes,
-	}
-	if m.Header.Flags.Has(wire.Direct) {
-		token := b.cfg.Token()
-		h.direct = &direct{token: token[:]}
-	}
-	b.keepFor(h, o)
-	b.byHandle[handle] = h
-	b.all.add(h)
-	c.hits.add(h)
-	w.hits.add(h)
-	b.totals.Opened++
-	return append(fx, Effect{Kind: Spawn, Hit: h, Msg: m, Header: wire.Header{Arg: arg}})
+	return b.epoch
 }
 
 // slotFree gives the worker's free slot to whoever waits longest for one of its services.
@@ -214,6 +224,11 @@ func (b *Broker) deaf(now time.Duration, w *Worker, s wire.Status, fx []Effect) 
 
 func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 	for w.Load.Free() > 0 || w.Load.Room() > 0 {
+		if h := b.moves.first(w); h != nil { // it was here before those that wait
+			to, _ := b.elsewhere(h)
+			fx = b.settle(now, h, to, fx)
+			continue
+		}
 		var next *waiter
 		for _, s := range w.services {
 			if x := s.queue.peek(); x != nil && (next == nil || x.order < next.order) {
@@ -252,6 +267,9 @@ func (b *Broker) Deadline() time.Duration {
 	if b.adrift.Len() > 0 {
 		at = sooner(at, b.adrift.First().keep.until)
 	}
+	if b.moves.Len() > 0 {
+		at = sooner(at, b.moves.First().redo.until)
+	}
 	return at
 }
 
@@ -270,6 +288,7 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	}
 	fx = b.runJudge(now, fx)
 	fx = b.giveUp(now, fx)
+	fx = b.giveUpMoves(now, fx)
 	fx = b.giveUpSurveys(now, fx)
 	for b.waiting.Len() > 0 && b.waiting.First().deadline <= now {
 		w := b.waiting.First()

@@ -32,6 +32,10 @@ type BrokerConfig struct {
 	Epoch       uint32                             // first assignment epoch, random
 	Policy      func(service string) schedule.Name // which worker is next; nil: the least busy
 	Pick        func(n int) int                    // a random number from 0 to n-1, for policies that want one
+	Repair      func(service string) string        // what is done about a call whose worker fails it, for a service: tell, fail, restart; empty, or nil: as its worker says
+	MaxMoves    int                                // how often a hit may go to another worker; 0: never
+	MoveHit     int                                // bytes kept per hit, so that it can
+	MoveAll     int                                // bytes kept for all hits together
 	Lease       time.Duration                      // how long a worker may serve direct hits without hearing from the broker
 	Token       func() [TokenSize]byte             // makes tokens of direct hits; nil: there are none
 	ActorName   ActorName                          // for listings; nil: none
@@ -72,6 +76,8 @@ type Broker struct {
 	adrift   drifters          // hits without a client, and graves
 	graves   map[uint64]*Hit   // hits that have ended, of which the client may still have to be told
 	nobody   client            // has the hits that are adrift
+	limbo    Worker            // has the hits that are on their way to another worker
+	moves    movers            // those hits, as they wait for it
 	arrivals uint64
 	claims   map[wire.Peer]*claim // of connections whose READY waits
 	epoch    uint32
@@ -99,6 +105,9 @@ type Totals struct {
 	Grown     uint64 `json:"slots_grown"`    // made because a hit found none free
 	Retired   uint64 `json:"slots_retired"`  // given up by their workers, or to hits of other brokers
 	Taken     uint64 `json:"slots_taken"`    // hits that came too late for their slot
+
+	Moved   uint64 `json:"hits_moved"`   // to another worker
+	Unmoved uint64 `json:"hits_unmoved"` // for which there was none in time
 }
 
 type service struct {
@@ -112,9 +121,9 @@ type service struct {
 // NewBroker returns a broker that knows nobody.
 func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 	b := &Broker{
-		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence}, epoch: cfg.Epoch, services: make(map[string]*service),
+		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence, moves: cfg.MaxMoves, redoHit: cfg.MoveHit, redo: cfg.MoveAll}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker), claims: make(map[wire.Peer]*claim),
-		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}}, waiting: newDeadlines(), lines: newLines(), adrift: newDrifters(),
+		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}}, limbo: Worker{hits: hits{which: ofWorker}}, moves: newMovers(), waiting: newDeadlines(), lines: newLines(), adrift: newDrifters(),
 	}
 	b.beginJudging()
 	return b
@@ -175,6 +184,9 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 	}
 	w := h.worker
 	b.forget(now, h, s)
+	if w == &b.limbo {
+		return fx
+	}
 	if s == wire.SlotTaken {
 		b.slotTaken(h)
 	}
@@ -188,6 +200,7 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 func (b *Broker) forget(now time.Duration, h *Hit, s wire.Status) {
 	delete(b.byHandle, h.Handle)
 	h.unwatch()
+	b.forgetMove(h)
 	b.ports.Free(h.Handle)
 	b.all.remove(h)
 	h.client.hits.remove(h)
@@ -207,7 +220,11 @@ func (b *Broker) Crashed(now time.Duration, handle uint64, what string, fx []Eff
 		return fx
 	}
 	b.totals.Crashed++
+	moving := h.State == Moving
 	fx = h.crash(now, what, fx)
+	if moving {
+		return b.crashedMoving(now, h, fx)
+	}
 	if b.workers[h.Worker] != h.worker {
 		b.forget(now, h, wire.Internal)
 		return fx

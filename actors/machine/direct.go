@@ -52,6 +52,9 @@ func (h *Hit) mayHaveBegun() uint32 {
 	if h.direct != nil {
 		return math.MaxUint32
 	}
+	if h.State == Moving {
+		return h.ran()
+	}
 	return h.Accepted
 }
 

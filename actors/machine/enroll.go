@@ -83,6 +83,11 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 func (b *Broker) namesOf(w *Worker, service string) *Names {
 	t := w.Info.Terms[service]
 	n := &Names{limits: &b.limits, Service: service, Worker: w.Name, repair: repairOf(t.Repair)}
+	if b.cfg.Repair != nil {
+		if set := b.cfg.Repair(service); set != "" {
+			n.repair, t.Repair = repairOf(set), set
+		}
+	}
 	if b.cfg.Stuck > 0 {
 		n.lease = max(b.cfg.Stuck, time.Duration(t.LeaseMS)*time.Millisecond)
 	}
@@ -134,6 +139,8 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return b.slotFree(now, e.Worker, fx)
 	case *Orphaned:
 		return b.orphaned(now, e, fx)
+	case *Leaves:
+		return b.leaves(now, e, fx)
 	case *Confirmed:
 		b.claimed(e.Rival.From)
 		return refuse(fx, e.Rival, wire.NameTaken, "%s", e.Worker.claimed(e.Rival))
@@ -178,6 +185,10 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 
 // orphaned frees the slot of a hit whose actor crashed.
 func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect {
+	if e.Worker.behind[e.Handle] != 0 {
+		delete(e.Worker.behind, e.Handle)
+		return b.slotFree(now, e.Worker, fx)
+	}
 	h := b.byHandle[e.Handle]
 	if h == nil || h.worker != e.Worker || !h.orphan {
 		return append(fx, Effect{Kind: Count, Status: wire.UnknownHit})

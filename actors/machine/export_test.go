@@ -8,11 +8,14 @@ type Inventory struct {
 	Queued, Deadlines, Places             int // OPENs in queues, in the heap of deadlines, and places kept in queues
 	Unoffered                             int // services that nobody has ever offered
 	Adrift, Graves                        int
+	Moving, Limbo                         int // hits that wait for another worker, and all that have none
+	Kept                                  int // bytes, so that hits can move
 }
 
 // Inventory returns what the broker holds.
 func (b *Broker) Inventory() Inventory {
 	i := Inventory{Clients: len(b.clients), Workers: len(b.workers), Names: len(b.names), Hits: len(b.byHandle), Listed: b.all.n, Deadlines: b.waiting.Len(), Adrift: b.adrift.Len(), Graves: len(b.graves)}
+	i.Moving, i.Limbo, i.Kept = b.moves.Len(), b.limbo.hits.n, b.cfg.MoveAll-b.limits.redo
 	for _, s := range b.services {
 		i.Queued += s.queue.n
 		i.Places += len(s.queue.items)
@@ -62,6 +65,9 @@ func (b *Broker) AllHits() []*Hit {
 
 // Assigned returns how many hits the worker has, and how many slots are busy with those of an earlier connection.
 func (w *Worker) Assigned() (hits, busy int) { return w.hits.n, w.busy }
+
+// Behind returns how many sessions it has whose hits have gone to another worker.
+func (w *Worker) Behind() int { return len(w.behind) }
 
 // Of returns the worker that serves the hit.
 func (h *Hit) Of() *Worker { return h.worker }

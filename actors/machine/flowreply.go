@@ -25,6 +25,9 @@ func (h *Hit) streamed(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	}
 	h.Answered = seq
 	h.signs(now)
+	if h.redo != nil {
+		h.redo.answered(h.names.limits)
+	}
 	if f := h.faultOf(seq); f != nil {
 		return h.answerFault(f, m, fx)
 	}

@@ -19,12 +19,13 @@ const (
 	Aborting // closed before it was opened: the worker may still fail to open it
 	Closing
 	Ended
+	Moving // its worker is lost to it, and another one is to take it up (hit.md, section 17)
 	states
 )
 
 // String returns the specification's word.
 func (s State) String() string {
-	return [...]string{"opening", "open", "aborting", "closing", "over"}[s]
+	return [...]string{"opening", "open", "aborting", "closing", "over", "moving"}[s]
 }
 
 // Hit is the machine of one hit at the broker: it stands between one client and one slot of one worker, and passes every
@@ -50,8 +51,9 @@ type Hit struct {
 	runner      uint32        // its place among those that may run a call, from 1; 0: it is not there
 	progress    liveness.Call // of its thread: OPENED, WORKING, PART and answers are the signs
 	Opened      time.Duration
-	Label       string
+	label       *string
 	keep        *keep // what outlives its client, nil for most hits
+	redo        *redo // what outlives its worker, nil where nothing does
 	names       *Names
 	flow        *flow   // of bodies in parts; nil until there is one
 	client      *client // the broker's, as are the three below
@@ -66,6 +68,9 @@ type Limits struct {
 	Silence time.Duration // a silence of a connection longer than this is noticed
 	running runners       // that may run a call
 	judges  bool          // somebody looks at those
+	moves   int           // how often a hit may go to another worker
+	redoHit int           // bytes kept per hit, so that it can
+	redo    int           // bytes that all hits together may still keep
 	store   *why.Store
 }
 
@@ -135,7 +140,7 @@ var table = [states][events]handler{
 		onResume: (*Hit).unknown, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 	Closing: {
-		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).ignore,
+		onCall: (*Hit).lateCall, onCancel: (*Hit).passCancel, onClose: (*Hit).ignore, onOpened: (*Hit).reopened,
 		onReply: (*Hit).answer, onError: (*Hit).failure, onWorking: (*Hit).working, onEnded: (*Hit).ended,
 		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
@@ -143,6 +148,11 @@ var table = [states][events]handler{
 		onCall: (*Hit).unknown, onCancel: (*Hit).unknown, onClose: (*Hit).unknown, onOpened: (*Hit).unknown,
 		onReply: (*Hit).unknown, onError: (*Hit).unknown, onWorking: (*Hit).unknown, onEnded: (*Hit).unknown,
 		onResume: (*Hit).unknown, onAck: (*Hit).ignore, onProbe: (*Hit).vitalsOver,
+	},
+	Moving: {
+		onCall: (*Hit).callMoving, onCancel: (*Hit).cancelMoving, onClose: (*Hit).closeMoving, onOpened: (*Hit).ignore,
+		onReply: (*Hit).ignore, onError: (*Hit).ignore, onWorking: (*Hit).ignore, onEnded: (*Hit).ignore,
+		onResume: (*Hit).resume, onAck: (*Hit).acknowledge, onProbe: (*Hit).vitals,
 	},
 }
 
@@ -181,6 +191,8 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 	switch {
 	case m.Header.Type == wire.Tally && m.From == from && m.Header.Epoch == h.Assignment:
 		return h.tally(now, m, fx)
+	case h.redo != nil && h.redo.left(m) != nil:
+		return h.staleWord(m, fx)
 	case m.Header.Type == wire.Hold && m.From == from && m.Header.Epoch == h.Assignment:
 		return h.hold(now, m, fx)
 	case c.event == onResume: // from the broker, who has seen the key
@@ -218,6 +230,9 @@ func (h *Hit) odd(now time.Duration, m *wire.Message, c column, fx []Effect) []E
 func (h *Hit) oddStream(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	switch {
 	case m.From == h.Worker && m.Header.Epoch == h.Assignment, m.From == h.Client && m.Header.Epoch == h.Attachment:
+		if h.State == Moving {
+			return fx // it has crossed a refusal, or the answer
+		}
 		return h.stream(now, m, fx)
 	case m.From == h.Worker:
 		return h.odd(now, m, column{onReply, true}, fx)
@@ -264,6 +279,14 @@ func (h *Hit) toWorker(t wire.Type, seq uint32) wire.Header {
 func (h *Hit) over(s wire.Status, fx []Effect) []Effect {
 	h.State = Ended
 	return append(fx, Effect{Kind: Over, Hit: h, Status: s})
+}
+
+// Label is what its client calls it.
+func (h *Hit) Label() string {
+	if h.label == nil {
+		return ""
+	}
+	return *h.label
 }
 
 // age returns how long the hit has lived, in words.

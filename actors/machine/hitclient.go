@@ -34,6 +34,9 @@ func (h *Hit) accept(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.keep != nil && h.Answered-h.keep.acked >= maxUnacked {
 		return refuse(fx, m, wire.QueueFull, "hit %x has %d answers that were not acknowledged: send ACK", h.Handle, h.Answered-h.keep.acked)
 	}
+	if h.State == Moving && (m.Header.Flags.Has(wire.More) || !h.redo.fits(h.names.limits, m.Size)) {
+		return refuse(fx, m, wire.QueueFull, "call %d of hit %x, which is on its way to another worker: the broker cannot keep the call meanwhile: make it again later, or in one smaller message", m.Header.Seq, h.Handle)
+	}
 	if h.unfinished() {
 		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: the body of call %d is not complete: send its last part first, or CANCEL", m.Header.Seq, h.Handle, h.flow.up.Seq)
 	}
@@ -52,9 +55,15 @@ func (h *Hit) accept(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 		if flags.Has(wire.Last) {
 			h.LastSeq = m.Header.Seq
 		}
-		head.Flags = flags
+		head.Flags = flags &^ wire.Idempotent
 	}
 	h.Accepted = m.Header.Seq
+	if h.redo != nil {
+		h.redoCall(now, m)
+		if h.State == Moving {
+			return fx
+		}
+	}
 	return append(fx, Effect{Kind: Forward, To: h.Worker, Header: head, Msg: m})
 }
 
@@ -74,10 +83,15 @@ func (h *Hit) lateCall(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 // Undeliver takes back what could not be passed on: a call, whose seq is free again, or the OPEN, which ends the hit.
 func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 	m := u.Msg
+	if h.redo != nil {
+		if fx, taken := h.undeliveredMove(u, fx); taken {
+			return fx
+		}
+	}
 	if m.Header.Type == wire.Open {
 		h.undelivered = true
 		text := "worker " + h.names.Worker + " cannot be told of the hit: " + u.Cause.Error() + ": open it again"
-		return h.over(u.Status, h.failOpen(u.Status, 0, []byte(text), nil, fx))
+		return h.over(u.Status, h.tellClosed(u.Status, h.ran(), []byte(text), nil, fx))
 	}
 	if m.Header.Type == wire.Part {
 		return h.lostPart(u, fx)
@@ -85,6 +99,9 @@ func (h *Hit) Undeliver(u Undelivered, fx []Effect) []Effect {
 	if h.Accepted == m.Header.Seq {
 		h.Accepted--
 		h.LastSeq = 0
+		if h.redo != nil {
+			h.redo.takeBack(h.names.limits)
+		}
 		h.cancelFlow(m.Header.Seq)
 	}
 	remedy := "try again later, or send less at once"
@@ -99,6 +116,9 @@ func (h *Hit) passCancel(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	streams := h.cancelFlow(m.Header.Seq)
 	if seq := m.Header.Seq; seq != 0 && (seq <= h.Answered && !streams || seq > h.Accepted) {
 		return fx
+	}
+	if h.redo != nil {
+		h.redo.cancel(m.Header.Seq, h.Accepted)
 	}
 	return append(fx, send(h.Worker, h.toWorker(wire.Cancel, m.Header.Seq)))
 }

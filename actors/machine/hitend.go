@@ -20,17 +20,23 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 			k.over, k.kept, k.bytes = true, nil, 0
 		}
 		h.Client, h.hears = 0, false
+		if h.State == Moving {
+			return h.over(wire.Cancelled, fx)
+		}
 		if h.doomed() {
 			return h.concede(now, fx)
 		}
 		return h.end(wire.Cancelled, true, fx)
 	}
-	if h.postponed(now, l) {
+	if h.postponed(now, l) || h.State == Moving {
 		return fx
 	}
 	why := h.why(now, l.Why.Verdict)
 	why.Detector, why.Measured, why.Values, why.Limits, why.Done, why.Knob = l.Why.Detector, l.Why.Measured, l.Why.Values, l.Why.Limits, l.Why.Done, l.Why.Knob
 	why.Hear(l.Why.Heard...)
+	if h.movable() {
+		return h.leave(&Leaves{Hit: h, Why: why, Status: wire.WorkerGone}, fx)
+	}
 	h.keepWhy(why)
 	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
 	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), why.JSON(), fx))
@@ -47,6 +53,9 @@ func (h *Hit) Kill(now time.Duration, k *Kill, fx []Effect) []Effect {
 	text := "an operator ended the hit after " + h.age(now) + ": " + k.By + ": open another one if that was not meant"
 	fx = h.tellClosed(wire.Killed, h.mayHaveBegun(), []byte(text), why.JSON(), fx)
 	h.Client, h.hears, h.reason = 0, false, wire.Killed
+	if h.State == Moving {
+		return h.over(wire.Killed, fx)
+	}
 	return h.end(wire.Killed, true, fx)
 }
 

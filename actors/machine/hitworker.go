@@ -44,6 +44,9 @@ func (h *Hit) answer(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	}
 	h.Answered = seq
 	h.signs(now)
+	if h.redo != nil {
+		h.redo.answered(h.names.limits)
+	}
 	return h.pass(m, fx)
 }
 
@@ -58,6 +61,9 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 	if h.hears || h.keep != nil {
 		head := h.toClient(m.Header.Type, seq)
 		head.Status, head.Arg = saidBy(m)
+		if h.redo != nil {
+			head.Arg = h.redo.outcome(head)
+		}
 		if seq == h.LastSeq {
 			head.Flags |= wire.Last
 		}
@@ -133,6 +139,9 @@ func (h *Hit) replyOpening(now time.Duration, m *wire.Message, fx []Effect) []Ef
 // errorOpening takes the failure of a one-shot, or the worker's refusal of BEGIN.
 func (h *Hit) errorOpening(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.OneShot && m.Header.Seq == 1 {
+		if h.gaveBack(m) && h.movable() {
+			return h.giveBack(m, fx)
+		}
 		return h.answer(now, m, fx)
 	}
 	return h.endedOpening(now, m, fx)
@@ -144,6 +153,8 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	switch {
 	case m.Header.Seq != 0:
 		return h.answer(now, m, fx)
+	case h.reopening(): // in place of OPENED
+		return h.ended(now, m, fx)
 	case m.Header.Flags.Has(wire.Last), h.State == Closing && s == wire.UnknownHit: // there is no session, or none any more
 		s = ownWord(s)
 		return h.over(s, h.tellClosed(s, h.mayHaveBegun(), m.Frame(0), m.Frame(1), fx))
@@ -164,12 +175,18 @@ func (h *Hit) working(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 
 // endedOpening: the session could not be opened.
 func (h *Hit) endedOpening(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.gaveBack(m) && h.movable() {
+		return h.giveBack(m, fx)
+	}
 	s := ownWord(m.Header.Status)
 	return h.over(s, h.failOpen(s, h.begun(m), m.Frame(0), m.Frame(1), fx))
 }
 
 // ended: the session is over, by our END or by itself.
 func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.gaveBack(m) && h.movable() {
+		return h.giveBack(m, fx)
+	}
 	s := m.Header.Status
 	switch {
 	case s != wire.OK:
@@ -183,15 +200,18 @@ func (h *Hit) ended(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 // begun returns the highest call that may have begun, as far as the worker says so.
 func (h *Hit) begun(m *wire.Message) uint32 {
 	if m.Header.Type == wire.Ended {
-		return min(m.Header.Arg, h.mayHaveBegun())
+		return max(min(m.Header.Arg, h.mayHaveBegun()), h.ran())
 	}
 	if wire.Outcome(m.Header.Arg) == wire.NeverStarted {
-		return 0
+		return h.ran()
 	}
 	return h.Accepted
 }
 
 // stray refuses what the worker says of a session that does not stand like that.
-func (h *Hit) stray(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
+func (h *Hit) stray(now time.Duration, m *wire.Message, fx []Effect) []Effect {
+	if h.reopening() && m.Header.Type == wire.Opened {
+		return h.reopened(now, m, fx)
+	}
 	return refuse(fx, m, wire.BadSeq, "%v of hit %x, which is %v already: say it once", m.Header.Type, h.Handle, h.State)
 }

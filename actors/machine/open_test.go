@@ -218,9 +218,9 @@ func TestALabelNamesTheHitInListings(t *testing.T) {
 	c.openFor(1, 0, 0, "echo", `{"label":"mine","color":"red"}`)
 	first := w.expect(wire.Begin)
 	c.openFor(2, 0, 0, "echo", `{"label":"waited"}`)
-	require.Equal(t, "mine", s.broker.AllHits()[0].Label)
+	require.Equal(t, "mine", s.broker.AllHits()[0].Label())
 	w.say(wire.Header{Type: wire.Ended, Hit: first.Header.Hit, Epoch: first.Header.Epoch})
-	require.Equal(t, "waited", s.broker.AllHits()[0].Label)
+	require.Equal(t, "waited", s.broker.AllHits()[0].Label())
 }
 
 func TestOpenWithoutHelloIsRefused(t *testing.T) {

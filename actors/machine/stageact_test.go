@@ -58,6 +58,10 @@ func (s *stage) hit(n *node, event any) {
 		s.effects(n, h.Judge(s.now, nil))
 	case *machine.Stuck:
 		s.effects(n, h.Overdue(s.now, e, nil))
+	case *machine.Moved:
+		s.effects(n, h.Moved(s.now, e, nil))
+	case *machine.Unmoved:
+		s.effects(n, h.Unmoved(s.now, nil))
 	case *machine.Kill:
 		s.effects(n, h.Kill(s.now, e, nil))
 	default:
@@ -152,6 +156,9 @@ func (s *stage) effects(n *node, fx []machine.Effect) {
 				s.counts[e.Status]++
 			}
 		case machine.Forward:
+			if e.Header.Type == wire.Call && e.To != n.hit.Worker {
+				continue
+			}
 			if err := s.forward(e.To, e.Header, e.Msg.Body); err != nil {
 				fx = s.undelivered(n, e, err, fx)
 			}

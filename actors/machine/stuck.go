@@ -79,7 +79,7 @@ func (b *Broker) judgeCalls(now time.Duration, fx []Effect) []Effect {
 	since := b.judge.Since()
 	for i := 0; i < len(b.limits.running); {
 		h := b.limits.running[i]
-		if h.State == Ended || !h.busy() && h.progress.Told() == liveness.Healthy {
+		if h.State == Ended || h.State == Moving || !h.busy() && h.progress.Told() == liveness.Healthy {
 			h.unwatch() // another one takes its place
 			continue
 		}
@@ -108,6 +108,9 @@ func (b *Broker) callVerdict(now time.Duration, h *Hit, f liveness.Effect, fx []
 		y.Done = "it was noted: the call goes on, and its client may cancel it"
 		if h.names.repair != repairTell && h.mayStop() {
 			y.Done = "the calls were cancelled, the client was told, the session is being ended"
+			if h.movable() {
+				y.Done = "the calls were cancelled, the session is being ended, and the hit goes to another worker"
+			}
 			fx = append(fx, Effect{Kind: Tell, Hit: h, Event: &Stuck{Why: *y}})
 		}
 	case liveness.Slow:
@@ -137,6 +140,13 @@ func (h *Hit) whyCall(now time.Duration, f liveness.Effect) *Why {
 func (h *Hit) Overdue(_ time.Duration, e *Stuck, fx []Effect) []Effect {
 	if !h.busy() || !h.mayStop() {
 		return fx // the answer came meanwhile
+	}
+	if h.movable() {
+		fx = append(fx, send(h.Worker, h.toWorker(wire.Cancel, 0)))
+		if !h.OneShot && h.State != Closing {
+			fx = append(fx, send(h.Worker, h.toWorker(wire.End, 0)))
+		}
+		return h.leave(&Leaves{Hit: h, Why: e.Why, Status: wire.IsStuck, Behind: true}, fx)
 	}
 	text := e.Why.Measured + ": its calls were cancelled: open another hit, or give the service a longer lease"
 	fx = h.tellClosed(wire.IsStuck, h.mayHaveBegun(), []byte(text), e.Why.JSON(), fx)

@@ -86,7 +86,7 @@ func (h *Header) odd(frames int) bool {
 		if h.Flags.Has(First) {
 			return frames < 3
 		}
-		return frames > 2 || h.Flags.Has(Last)
+		return frames > 2 || h.Flags.Has(Last) || h.Flags.Has(Idempotent)
 	case Opened:
 		return frames == 1 || frames == 4 || frames == 5
 	case Call, Reply:

@@ -53,8 +53,8 @@ const MaxBodies = 60
 
 var rules = [256]rule{
 	Hello:   {"HELLO", Direct, [2]int{1, 1}},
-	Open:    {"OPEN", First | Last | Ref | Now | Direct, [2]int{2, 2 + MaxBodies}},
-	Call:    {"CALL", Last | More, [2]int{1, MaxBodies}},
+	Open:    {"OPEN", First | Last | Ref | Now | Direct | Idempotent, [2]int{2, 2 + MaxBodies}},
+	Call:    {"CALL", Last | More | Idempotent, [2]int{1, MaxBodies}},
 	Cancel:  {"CANCEL", Ref, [2]int{0, 0}},
 	Close:   {"CLOSE", Ref, [2]int{0, 0}},
 	Ping:    {"PING", 0, [2]int{0, 0}},
@@ -110,6 +110,8 @@ const (
 	Now    Flags = 0x0008 // OPEN: refuse rather than wait for a slot
 	Ref    Flags = 0x0010 // the hit field is the client's reference
 	Direct Flags = 0x0020 // the hit's calls take the direct way between client and worker
+
+	Idempotent Flags = 0x0040 // OPEN with first, CALL of a client: the call may run twice, and needs nothing of the calls before it
 )
 
 // Has reports whether all flags of want are set.
