@@ -185,7 +185,7 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 
 // orphaned frees the slot of a hit whose actor crashed.
 func (b *Broker) orphaned(now time.Duration, e *Orphaned, fx []Effect) []Effect {
-	if e.Worker.behind[e.Handle] != 0 {
+	if _, ok := e.Worker.behind[e.Handle]; ok {
 		delete(e.Worker.behind, e.Handle)
 		return b.slotFree(now, e.Worker, fx)
 	}

@@ -69,6 +69,23 @@ func (w *Worker) Assigned() (hits, busy int) { return w.hits.n, w.busy }
 // Behind returns how many sessions it has whose hits have gone to another worker.
 func (w *Worker) Behind() int { return len(w.behind) }
 
+// Service returns the name of the hit's service.
+func (h *Hit) Service() string { return h.names.Service }
+
+// Past returns how many sessions the hit has left that have not ended.
+func (h *Hit) Past() int {
+	if h.redo == nil {
+		return 0
+	}
+	n := 0
+	for _, p := range h.redo.past {
+		if !p.over {
+			n++
+		}
+	}
+	return n
+}
+
 // Of returns the worker that serves the hit.
 func (h *Hit) Of() *Worker { return h.worker }
 

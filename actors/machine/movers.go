@@ -52,13 +52,13 @@ func (m *movers) remove(h *Hit) {
 
 // first returns the hit that waits longest for a worker like this one, nil if none does.
 func (m *movers) first(w *Worker) *Hit {
-	if m.Len() == 0 {
-		return nil
+	if m.Len() == 0 || len(w.services) == 0 {
+		return nil // nobody moves, or it takes no new hits
 	}
 	var next *Hit
 	for name := range w.names {
 		for _, h := range m.byService[name] {
-			if w.behind[h.Handle] == 0 {
+			if w.behind[h.Handle].epoch == 0 {
 				if next == nil || h.redo.order < next.redo.order {
 					next = h
 				}
@@ -89,9 +89,9 @@ func (b *Broker) leaves(now time.Duration, e *Leaves, fx []Effect) []Effect {
 	case b.workers[w.Peer] != w: // it is lost
 	case e.Behind:
 		if w.behind == nil {
-			w.behind = make(map[uint64]uint32)
+			w.behind = make(map[uint64]behind)
 		}
-		w.behind[h.Handle] = h.Assignment
+		w.behind[h.Handle] = behind{h.Assignment, h.OneShot}
 	case e.Unsent:
 		fx = b.deaf(now, w, e.Status, fx)
 	default:
@@ -125,7 +125,7 @@ func (b *Broker) elsewhere(h *Hit) (*Worker, bool) {
 	}
 	var shut []*Worker
 	for _, p := range h.redo.past {
-		if w := p.worker; !w.Load.Closed && w.behind[h.Handle] != 0 {
+		if w := p.worker; !w.Load.Closed && w.behind[h.Handle].epoch != 0 {
 			w.Load.Closed = true
 			w.fix()
 			shut = append(shut, w)

@@ -2,7 +2,6 @@ package machine
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -36,7 +35,14 @@ type redo struct {
 // past is a session that the hit has left while its worker lived.
 type past struct {
 	worker *Worker
+	behind
+	over bool // it has ended
+}
+
+// behind is a session that a worker still has, but no hit.
+type behind struct {
 	epoch  uint32
+	untold bool // it ends with its answer, so that it was not told to end
 }
 
 // Leaves is an event for the broker: the hit has left its worker, and wants another one.
@@ -224,7 +230,7 @@ func (h *Hit) giveBack(m *wire.Message, fx []Effect) []Effect {
 func (h *Hit) leave(e *Leaves, fx []Effect) []Effect {
 	r := h.redo
 	if e.Behind {
-		r.past = append(r.past, past{h.worker, h.Assignment})
+		r.past = append(r.past, past{worker: h.worker, behind: behind{h.Assignment, h.OneShot}})
 	}
 	if fresh := h.State == Opening || r.opening; !e.Unsent && !(fresh && e.Ended && e.Status != wire.IsStuck) {
 		r.ran = max(r.ran, h.Accepted)
@@ -238,12 +244,12 @@ func (h *Hit) leave(e *Leaves, fx []Effect) []Effect {
 
 // staleWord drops what a worker says of a session that the hit has left. Its end frees a slot.
 func (h *Hit) staleWord(m *wire.Message, fx []Effect) []Effect {
-	w := h.redo.left(m).worker
-	if endsSession(m) {
-		h.redo.past = slices.DeleteFunc(h.redo.past, func(p past) bool { return p.worker == w })
-		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{w, h.Handle}})
+	p := h.redo.left(m)
+	if !p.over && endsSession(m) {
+		p.over = true
+		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{p.worker, h.Handle}})
 	}
-	return w.remains(m, fx)
+	return p.remains(m, fx)
 }
 
 // endsSession reports whether a worker says that it has a session no more.
@@ -252,9 +258,9 @@ func endsSession(m *wire.Message) bool {
 }
 
 // remains takes what a worker says of a session that its hit has left: it is dropped and counted. Who answers without ending is told to end.
-func (w *Worker) remains(m *wire.Message, fx []Effect) []Effect {
-	if t := m.Header.Type; (t == wire.Reply || t == wire.Error) && !endsSession(m) {
-		fx = append(fx, send(w.Peer, wire.Header{Type: wire.End, Hit: m.Header.Hit, Epoch: m.Header.Epoch}))
+func (l behind) remains(m *wire.Message, fx []Effect) []Effect {
+	if t := m.Header.Type; l.untold && (t == wire.Reply || t == wire.Error) && !endsSession(m) {
+		fx = append(fx, send(m.From, wire.Header{Type: wire.End, Hit: m.Header.Hit, Epoch: m.Header.Epoch}))
 	}
 	return append(fx, Effect{Kind: Count, Status: wire.StaleEpoch})
 }

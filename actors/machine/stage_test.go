@@ -23,6 +23,7 @@ type stage struct {
 	counts  [wire.Statuses]int
 	notes   []machine.Why // verdicts that were logged
 	onSpawn func(*machine.Hit, *wire.Message)
+	onMove  func(*machine.Hit, wire.Peer)
 	onStray func(*link) // an effect for a peer that is gone
 	trace   func(format string, args ...any)
 	since   map[*link]time.Duration // when transports fell silent
@@ -125,6 +126,7 @@ func newStage(t require.TestingT, cfg machine.BrokerConfig) *stage {
 	s.home = &node{up: true}
 	s.nodes = []*node{s.home}
 	s.onSpawn = func(*machine.Hit, *wire.Message) {}
+	s.onMove = func(*machine.Hit, wire.Peer) {}
 	s.onStray = func(*link) {}
 	s.trace = func(string, ...any) {}
 	return s

@@ -59,6 +59,7 @@ func (s *stage) hit(n *node, event any) {
 	case *machine.Stuck:
 		s.effects(n, h.Overdue(s.now, e, nil))
 	case *machine.Moved:
+		s.onMove(h, e.Worker)
 		s.effects(n, h.Moved(s.now, e, nil))
 	case *machine.Unmoved:
 		s.effects(n, h.Unmoved(s.now, nil))

@@ -48,7 +48,7 @@ type Worker struct {
 	entries  []*schedule.Entry[*Worker]
 	services []*service
 	names    map[string]*Names
-	behind   map[uint64]uint32 // hits that have left it while it still had their sessions, with the epochs of these
+	behind   map[uint64]behind // sessions that it still has, of hits that have left it
 	hits     hits
 }
 
@@ -182,8 +182,8 @@ func (w *Worker) unknown(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	if m.Header.Flags.Has(wire.Last) {
 		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{w, m.Header.Hit}})
 	}
-	if w.behind[m.Header.Hit] != 0 {
-		return w.remains(m, fx)
+	if l, ok := w.behind[m.Header.Hit]; ok {
+		return l.remains(m, fx)
 	}
 	return unknownHit(m, fx)
 }
@@ -196,8 +196,8 @@ func (w *Worker) complaint(_ time.Duration, m *wire.Message, fx []Effect) []Effe
 	if m.Header.Hit != 0 && (m.Header.Flags.Has(wire.Last) || m.Header.Seq == 0) {
 		fx = append(fx, Effect{Kind: Report, Event: &Orphaned{w, m.Header.Hit}})
 	}
-	if w.behind[m.Header.Hit] != 0 {
-		return w.remains(m, fx)
+	if l, ok := w.behind[m.Header.Hit]; ok {
+		return l.remains(m, fx)
 	}
 	return append(fx, Effect{Kind: Count, Status: m.Header.Status})
 }

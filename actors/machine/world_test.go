@@ -22,12 +22,13 @@ type world struct {
 	cfg     machine.BrokerConfig
 	clients []*player
 	workers []*servant
-	ran     map[string]bool  // calls that a service ran, by their body
-	denied  map[string]bool  // calls of which a client was told that they never started
-	crashed map[uint64]bool  // hits whose actor was made to crash
-	handles map[uint64]bool  // those that a BEGIN has named
-	lies    map[openKey]bool // OPENs whose hit is at a wild worker
-	arrived map[openKey]int  // when the broker took an OPEN, -1 for a reference used twice
+	ran     map[string]bool     // calls that a service ran, by their body
+	denied  map[string]bool     // calls of which a client was told that they never started
+	crashed map[uint64]bool     // hits whose actor was made to crash
+	handles map[uint64][]uint32 // those that a BEGIN has named, with its epochs
+	twice   map[string]bool     // calls that may run more than once
+	lies    map[openKey]bool    // OPENs whose hit is at a wild worker
+	arrived map[openKey]int     // when the broker took an OPEN, -1 for a reference used twice
 	order   int
 	calls   int  // so far, for their bodies
 	calm    bool // the end: no more accidents
@@ -54,15 +55,18 @@ func newWorld(t *rapid.T) *world {
 	cfg.MaxQueue = rapid.IntRange(0, 3).Draw(t, "most waiting")
 	cfg.MaxKept = []int{0, 100, 1000}[rapid.IntRange(0, 2).Draw(t, "most kept")]
 	cfg.MaxCalls = uint32(rapid.IntRange(1, 3).Draw(t, "most calls"))
+	repair := []string{"", "restart"}[rapid.IntRange(0, 1).Draw(t, "repair")]
+	cfg.Repair, cfg.MaxMoves = func(string) string { return repair }, rapid.IntRange(0, 3).Draw(t, "most moves")
+	cfg.MoveHit, cfg.MoveAll = []int{40, 150, 10_000}[rapid.IntRange(0, 2).Draw(t, "kept per hit")], []int{300, 10_000}[rapid.IntRange(0, 1).Draw(t, "kept in all")]
 	w := &world{
-		rt: t, t: plain{t}, cfg: cfg, ran: map[string]bool{}, denied: map[string]bool{}, crashed: map[uint64]bool{}, handles: map[uint64]bool{},
+		rt: t, t: plain{t}, cfg: cfg, ran: map[string]bool{}, denied: map[string]bool{}, crashed: map[uint64]bool{}, handles: map[uint64][]uint32{}, twice: map[string]bool{},
 		arrived: map[openKey]int{}, lies: map[openKey]bool{},
 	}
 	w.stage = newStage(w.t, cfg)
 	if rapid.Bool().Draw(t, "just started") {
 		w.now = time.Second
 	}
-	w.onSpawn, w.trace = w.spawned, t.Logf
+	w.onSpawn, w.onMove, w.trace = w.spawned, w.moved, t.Logf
 	w.onStray = func(l *link) {
 		require.False(w.t, l.settled, "an effect for peer %d, which has long been gone", l.ref)
 	}
@@ -121,6 +125,21 @@ func (w *world) spawned(h *machine.Hit, open *wire.Message) {
 	}
 }
 
+// moved notes that a hit goes to a wild worker.
+func (w *world) moved(h *machine.Hit, to wire.Peer) {
+	for _, s := range w.workers {
+		if !s.wild || s.link.ref != to {
+			continue
+		}
+		w.lies[openKey{h.Client, h.Ref}] = true
+		for _, c := range w.clients {
+			for _, x := range c.hits {
+				x.lied = x.lied || x.handle == h.Handle
+			}
+		}
+	}
+}
+
 // deliverOne takes one message of a peer off the wire.
 func (w *world) deliverOne(l *link, out *[]*wire.Message) bool {
 	if len(*out) == 0 {
@@ -138,7 +157,7 @@ func (w *world) check() {
 	require.Equal(t, i.Hits, i.Listed)
 	require.Equal(t, i.Hits, len(w.stage.handles.inUse), "a handle for each hit")
 	require.Equal(t, i.Queued, i.Deadlines)
-	require.Equal(t, i.Deadlines+i.Adrift == 0, w.broker.Deadline() == 0)
+	require.Equal(t, i.Deadlines+i.Adrift+i.Moving == 0, w.broker.Deadline() == 0)
 	require.LessOrEqual(t, i.Names, i.Workers)
 	require.LessOrEqual(t, i.Unoffered, i.Queued)
 	require.LessOrEqual(t, i.Places, 64*len(offers)+2*i.Queued)
@@ -147,7 +166,7 @@ func (w *world) check() {
 	}
 	for _, x := range w.broker.AllWorkers() {
 		hits, busy := x.Assigned()
-		require.Equal(t, hits+busy+w.reported(x), x.Load.Used, "slots of worker %s: %d hits, %d held from before", x.Name, hits, busy)
+		require.Equal(t, hits+busy+x.Behind()+w.reported(x), x.Load.Used, "slots of worker %s: %d hits, %d held from before", x.Name, hits, busy)
 		require.LessOrEqual(t, x.Load.Used, x.Load.Slots)
 	}
 	for _, h := range w.broker.AllHits() {
@@ -182,6 +201,11 @@ func (w *world) checkQuiet() {
 	hits := w.broker.AllHits()
 	for _, h := range hits {
 		require.Equal(w.t, !h.Orphan(), actors[h], "hit %x is %v: has it an actor?", h.Handle, h.State)
+		if h.State == machine.Moving {
+			require.False(w.t, w.broker.Servable(h.Service()) && h.Past() == 0, "hit %x waits for a worker while a slot is free", h.Handle)
+			delete(actors, h)
+			continue
+		}
 		require.False(w.t, w.link(h.Worker).gone, "hit %x is at a worker that is gone", h.Handle)
 		delete(actors, h)
 	}
@@ -260,7 +284,12 @@ func (w *world) arrive() {
 
 // accident is what goes wrong by itself, and the passing of time.
 func (w *world) accident() {
-	switch w.draw(8, "accident") {
+	switch w.draw(10, "accident") {
+	case 8, 9:
+		if hits := w.broker.AllHits(); len(hits) > 0 {
+			h := hits[w.draw(len(hits), "hit")]
+			w.tell(h, &machine.Stuck{Why: machine.Why{Verdict: "STUCK", Measured: "chance"}})
+		}
 	case 0, 1:
 		w.tick(time.Duration(w.draw(40, "100 ms")) * 100 * time.Millisecond)
 	case 2:

@@ -122,6 +122,10 @@ func (c *player) open() {
 	if o.flags.Has(wire.First) {
 		o.body = c.question()
 		frames = append(frames, o.body)
+		if c.chance(2, "idempotent") {
+			o.flags |= wire.Idempotent
+			c.twice[o.body] = true
+		}
 	}
 	c.opens = append(c.opens, o)
 	c.say(wire.Header{Type: wire.Open, Flags: o.flags, Hit: o.ref, Arg: uint32(c.draw(3, "deadline") * 700)}, frames...)
@@ -155,6 +159,10 @@ func (c *player) call() {
 		head := wire.Header{Type: wire.Call, Seq: a.seq}
 		if c.chance(6, "the last call") {
 			head.Flags, h.last = wire.Last, true
+		}
+		if !c.chance(4, "not idempotent") {
+			head.Flags |= wire.Idempotent
+			c.twice[a.body] = true
 		}
 		c.toHit(h, head, a.body)
 	})

@@ -25,8 +25,10 @@ func (w *world) finish() {
 		}
 	}
 	w.settle()
-	w.tick(w.cfg.MaxWait) // nobody waits longer
-	w.settle()
+	for range 2 { // a hit that has waited for a worker may have to wait for the next one
+		w.tick(w.cfg.MaxWait) // nobody waits longer
+		w.settle()
+	}
 	for _, c := range w.clients {
 		for _, h := range c.hits {
 			if !h.over && !c.link.gone && h.tries == 0 {

@@ -32,6 +32,7 @@ type serving struct {
 	ending  bool
 	queue   []*task
 	heard   uint32 // highest seq that came
+	moved   bool   // from another worker: any seq may be the first
 	begun   uint32
 }
 
@@ -138,15 +139,18 @@ func (s *servant) read() {
 }
 
 func (s *servant) begin(m *wire.Message) {
-	require.False(s.t, s.world.handles[m.Header.Hit], "handle %x is issued twice", m.Header.Hit)
-	s.world.handles[m.Header.Hit] = true
+	epochs := s.world.handles[m.Header.Hit]
+	require.NotContains(s.t, epochs, m.Header.Epoch, "handle %x is issued twice", m.Header.Hit)
+	require.LessOrEqual(s.t, len(epochs), s.cfg.MaxMoves, "hit %x moves too often", m.Header.Hit)
+	require.Nil(s.t, s.session(m.Header.Hit), "hit %x comes back to a worker that has it", m.Header.Hit)
+	s.world.handles[m.Header.Hit] = append(epochs, m.Header.Epoch)
 	if s.used() >= s.most {
 		require.True(s.t, s.other > 0 || s.untold, "BEGIN of hit %x, but all slots are busy", m.Header.Hit)
 		s.refuse(m)
 		return
 	}
 	s.slots = max(s.slots, s.used()+1)
-	x := &serving{handle: m.Header.Hit, epoch: m.Header.Epoch, oneshot: m.Header.Flags.Has(wire.Last)}
+	x := &serving{handle: m.Header.Hit, epoch: m.Header.Epoch, oneshot: m.Header.Flags.Has(wire.Last), moved: len(epochs) > 0}
 	if m.Header.Flags.Has(wire.First) {
 		x.heard = 1
 		x.queue = []*task{{seq: 1, body: string(m.Frame(2)), last: x.oneshot}}
@@ -196,6 +200,9 @@ func (s *servant) called(x *serving, m *wire.Message) {
 	if x == nil {
 		s.say(wire.Header{Type: wire.Error, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}, "no such session")
 		return
+	}
+	if x.moved && x.heard == 0 {
+		x.heard = m.Header.Seq - 1
 	}
 	require.Equal(s.t, x.heard+1, m.Header.Seq, "calls of hit %x out of order", x.handle)
 	require.False(s.t, x.ending, "a call behind END")
@@ -294,7 +301,7 @@ func (s *servant) serve(x *serving) {
 		text = "cancelled before its turn came"
 	default:
 		require.False(s.t, s.denied[t.body], "%q runs, but its client was told that it never started", t.body)
-		require.False(s.t, s.ran[t.body], "%q runs twice", t.body)
+		require.False(s.t, s.ran[t.body] && !s.twice[t.body], "%q runs twice", t.body)
 		s.ran[t.body] = true
 		x.begun = t.seq
 		switch how {
