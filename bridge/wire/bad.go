@@ -49,6 +49,8 @@ func (h *Header) complain(frames int) error {
 		return bad(BadFrame, "BEGIN with the flag direct has %d frames and flags 0x%04x: send service, options and token, without a call", frames, uint16(h.Flags))
 	case h.Flags.Has(First):
 		return bad(BadFrame, "%s with the flag first but no body: send service, options and at least one body frame", r.name)
+	case h.Flags.Has(Idempotent):
+		return bad(BadFlag, "%s with the flag idempotent but without first: only a call can be idempotent", r.name)
 	case h.Flags.Has(Last):
 		return bad(BadFlag, "%s with the flag last but without first: only a call can be the last one", r.name)
 	}

@@ -21,6 +21,9 @@ type brokerFlags struct {
 	maxBody, window size
 	maxKept         size
 	policies        []string
+	repairs         []string
+	moveHit         size
+	moveAll         size
 	drain           time.Duration
 	gcPercent       int
 	memory          size
@@ -48,6 +51,10 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
 	flags.Var(&f.maxKept, "max-kept", "answers kept per hit that can be resumed, until its client has acknowledged them")
 	flags.StringSliceVar(&f.policies, "policy", nil, "which worker gets the next hit, as SERVICE=NAME, or NAME for all others; may be repeated: "+policyNames()+" (default least-busy)")
+	flags.StringSliceVar(&f.repairs, "repair", nil, "what is done about calls whose worker fails them, as SERVICE=NAME, or NAME for all others; may be repeated: tell, fail, restart (default as the workers say)")
+	flags.IntVar(&c.Repair.MaxMoves, "max-moves", c.Repair.MaxMoves, "how often a hit may go to another worker under --repair restart; 0: never")
+	flags.Var(&f.moveHit, "move-kept", "calls kept per hit so that it can go to another worker")
+	flags.Var(&f.moveAll, "move-memory", "the same, of all hits together")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")
 	flags.IntVar(&f.gcPercent, "gc-percent", 0, "garbage collection target in percent; 0: GOGC, or the broker's own")
 	flags.Var(&f.memory, "memory-limit", "soft limit of the broker's memory (default GOMEMLIMIT)")
@@ -86,6 +93,13 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	var err error
 	if c.Policies, err = policiesOf(f.policies); err != nil {
 		return c, err
+	}
+	if c.Repair.Services, err = repairsOf(f.repairs); err != nil {
+		return c, err
+	}
+	c.Repair.MaxHit, c.Repair.MaxAll = int(f.moveHit), int(f.moveAll)
+	if c.Repair.MaxMoves == 0 {
+		c.Repair.MaxMoves = -1
 	}
 	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
 		if strings.HasPrefix(ep, "inproc:") {

@@ -16,7 +16,7 @@ import (
 type callFlags struct {
 	target
 	hit, progress, raw bool
-	direct             bool
+	direct, idempotent bool
 	label, session     string
 	bodyFile, output   string
 	ticket             string
@@ -56,6 +56,7 @@ An error is printed with its status (what a program branches on) and its outcome
 	f.add(cmd.Flags(), 30*time.Second, "a call")
 	cmd.Flags().BoolVar(&f.hit, "hit", false, "open one hit and make a call of every line of standard input")
 	cmd.Flags().BoolVar(&f.direct, "direct", false, "send the calls of --hit, and large bodies, to the worker itself, past the broker")
+	cmd.Flags().BoolVar(&f.idempotent, "idempotent", false, "the calls may run more than once: they may go to another worker when theirs is lost or stuck")
 	cmd.Flags().StringVar(&f.bodyFile, "body", "", "file that is sent in parts behind BODY; - for standard input")
 	cmd.Flags().StringVar(&f.output, "output", "", "file that the reply goes to as it comes; - for standard output")
 	cmd.Flags().BoolVar(&f.progress, "progress", false, "print what the service says about its progress on standard error")
@@ -110,7 +111,7 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	}
 	return a.askOnce(cmd, &f.target, func(ctx context.Context, c *assigner.Client) error {
 		begun := time.Now()
-		frames, err := c.DoWith(ctx, open, assigner.Request{Frames: [][]byte{body}, Progress: shown.report()})
+		frames, err := c.DoWith(ctx, open, assigner.Request{Frames: [][]byte{body}, Progress: shown.report(), Idempotent: f.idempotent})
 		shown.flush()
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func (a *app) callLines(ctx context.Context, c *assigner.Client, f *callFlags, o
 		return err
 	}
 	fmt.Fprintf(a.err, "hit %x: %s at worker %s%s\n", hit.Handle(), cell(hit.Service()), cell(hit.Worker()), onThread(hit.Thread()))
-	l := &lineHit{hit: hit, limit: f.timeout, raw: f.raw, shown: shown, thread: onThread(hit.Thread())}
+	l := &lineHit{hit: hit, limit: f.timeout, raw: f.raw, idempotent: f.idempotent, shown: shown, thread: onThread(hit.Thread())}
 	if open.Resume > 0 {
 		if err := a.keep(l, f.ticket, open.Resume); err != nil {
 			return err

@@ -61,7 +61,7 @@ func (a *app) callStream(cmd *cobra.Command, f *callFlags, open assigner.OpenReq
 		moved := &meter{in: in, size: size}
 		stop := a.showMeter(moved)
 		begun := time.Now()
-		frames, err := move(ctx, hit, f, assigner.Request{Frames: [][]byte{head}, Progress: shown.report()}, moved, out)
+		frames, err := move(ctx, hit, f, assigner.Request{Frames: [][]byte{head}, Progress: shown.report(), Idempotent: f.idempotent}, moved, out)
 		shown.flush()
 		stop()
 		if err != nil {

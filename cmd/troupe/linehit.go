@@ -14,14 +14,15 @@ var errLeft = errors.New("left by a signal")
 
 // lineHit is a hit whose calls are lines of the input.
 type lineHit struct {
-	hit    *assigner.Hit
-	limit  time.Duration // of a call
-	raw    bool
-	shown  *progress
-	thread string      // words about it
-	ticket *ticketFile // nil: the hit ends with this command
-	kept   time.Duration
-	under  chan struct{} // closed when the call that was left has ended here
+	hit        *assigner.Hit
+	limit      time.Duration // of a call
+	raw        bool
+	shown      *progress
+	idempotent bool        // the calls
+	thread     string      // words about it
+	ticket     *ticketFile // nil: the hit ends with this command
+	kept       time.Duration
+	under      chan struct{} // closed when the call that was left has ended here
 }
 
 // serve makes a call of every line of the input, then closes the hit. A hit with a ticket is left to be resumed when a signal comes, or when a call
@@ -86,7 +87,7 @@ func (a *app) callLine(ctx context.Context, l *lineHit, line []byte) error {
 func (l *lineHit) call(ctx context.Context, line []byte) ([][]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
-	return l.hit.CallWith(limited, assigner.Request{Frames: [][]byte{line}, Progress: l.shown.report()})
+	return l.hit.CallWith(limited, assigner.Request{Frames: [][]byte{line}, Progress: l.shown.report(), Idempotent: l.idempotent})
 }
 
 // finishLine prints the reply that get waits for.

@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) workerCommand() *cobra.Command {
-	f := &workerFlags{threads: oneOf("pinned", "shared"), framing: oneOf("lines", "blocks"), repair: oneOf("default", "tell", "fail")}
+	f := &workerFlags{threads: oneOf("pinned", "shared"), framing: oneOf("lines", "blocks"), repair: oneOf("default", "tell", "fail", "restart")}
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Run a worker: demo services, or a program for each hit",

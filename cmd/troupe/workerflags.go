@@ -63,7 +63,7 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.threads, "threads", "pinned: each hit has an OS thread of its own; shared: it has not, which is faster")
 	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
 	flags.DurationVar(&f.lease, "lease", 0, "how long a call may run without a sign of progress before it is stuck, where that is longer than the broker's --stuck")
-	flags.Var(&f.repair, "repair", "what is done about a call that is stuck: tell (it is shown), fail (its client is told at once), or default (fail with --lease, else tell)")
+	flags.Var(&f.repair, "repair", "what is done about a call that is stuck: tell (it is shown), fail (its client is told at once), restart (what may run again goes to another worker), or default (fail with --lease, else tell)")
 	flags.DurationVar(&f.writeOff, "write-off", 0, "how long a session may take to come back that was asked to end, before its thread is written off and its slot gets a new one; less than nothing: never (default 5s and three times --patience)")
 	flags.IntVar(&f.zombies, "max-zombies", supervision.DefaultMaxZombies, "how many threads may have been written off and not have come back before the worker ends with exit code 70; -1: any number")
 	flags.DurationVar(&f.drain, "drain", 10*time.Second, "how long SIGTERM waits for open hits; 0: not at all")

@@ -71,9 +71,10 @@ HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE, RESUME, ACK, D
 WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS, MOVED = range(17, 27)
 READY, ENDED, CHANGED, RENEW, TALLY, HOLD, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 38, 49, 50, 51
 BEAT = 1000  # ms between the heartbeats that ZeroMQ's own thread sends
-FIRST, LAST, MORE, NOW, REF, DIRECT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 60
+FIRST, LAST, MORE, NOW, REF, DIRECT, IDEMPOTENT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 60
 RULES = {  # type: name, flags that may be set, least and most frames after the header
-    HELLO: ("hello", DIRECT, 1, 1), OPEN: ("open", FIRST | LAST | REF | NOW | DIRECT, 2, 2 + MOST), CALL: ("call", LAST | MORE, 1, MOST),
+    HELLO: ("hello", DIRECT, 1, 1), OPEN: ("open", FIRST | LAST | REF | NOW | DIRECT | IDEMPOTENT, 2, 2 + MOST),
+    CALL: ("call", LAST | MORE | IDEMPOTENT, 1, MOST),
     CANCEL: ("cancel", REF, 0, 0), CLOSE: ("close", REF, 0, 0), PING: ("ping", 0, 0, 0), PONG: ("pong", 0, 0, 0),
     CREDIT: ("credit", 0, 0, 0), ADMIN: ("admin", 0, 1, 1), BYE: ("bye", 0, 0, 0), RESUME: ("resume", 0, 1, 1), ACK: ("ack", 0, 0, 0),
     DETACH: ("detach", 0, 0, 0), PROBE: ("probe", 0, 0, 0), PART: ("part", LAST | MORE, 1, MOST), WELCOME: ("welcome", DIRECT, 1, 1),
@@ -182,10 +183,10 @@ class Head(NamedTuple):
         if self.type not in RULES:
             raise TroupeError.of("bad-type", f"message type {self.type} is unknown to HIT/1")
         name, flags, least, most = RULES[self.type]
-        opens, first, last = self.type in (OPEN, BEGIN), self.flags & FIRST, self.flags & LAST
+        opens, first = self.type in (OPEN, BEGIN), self.flags & FIRST
         tokened = self.type == BEGIN and self.flags == DIRECT  # service, options, token
-        if self.flags & ~flags or opens and last and not first:
-            raise TroupeError.of("bad-flag", f"{name.upper()} with flags {self.flags:#x}: {flags:#x} are possible, last only with first")
+        if self.flags & ~flags or opens and self.flags & (LAST | IDEMPOTENT) and not first:
+            raise TroupeError.of("bad-flag", f"{name.upper()} with flags {self.flags:#x}: {flags:#x} are possible, last and idempotent only with first")
         sized = self.type in (CALL, REPLY) and self.flags & MORE  # the announced size comes before the body
         if (not least + bool(sized) <= frames <= most or bool(self.part) != (self.type == PART) or opens and bool(first or tokened) != (frames > 2)
                 or self.type == OPENED and frames in (1, 4, 5)):
@@ -825,7 +826,8 @@ def service(name: str, slots: int = 8, *, lease: float = 0, repair: str = "") ->
     """Offers a class or a function (see the top) as a service. The slots of a process are shared by its services: the largest counts.
 
     lease: for how many seconds a call may give no sign (an answer, a part, call.progress) before it is stuck, where the broker's limit is too short, say for
-    code that holds the interpreter's lock. repair, what is done then: "tell" it is shown, "fail" its client is told at once; the default where there is a lease."""
+    code that holds the interpreter's lock. repair, what is done then: "tell" it is shown, "fail" its client is told at once (the
+    default where there is a lease), "restart" what may run again goes to another worker, also when this one is lost."""
     def register(what: Any) -> Any:
         asked = {"lease_ms": round(lease * 1000), "repair": repair}
         _TERMS[name] = {key: value for key, value in asked.items() if value}
@@ -1761,21 +1763,23 @@ class Hit:
         self._left: list[int] = []                 # calls that nobody waits for any more
 
     def call(self, body: Body = None, timeout: float | None = None, progress: Progress | None = None, *, stream: Any = None,
-             size: int = -1) -> bytes | list[bytes]:
+             size: int = -1, idempotent: bool = False) -> bytes | list[bytes]:
         """Calls the service and waits for the reply: bytes, or a list of them if it has several frames. Raises TroupeError.
 
         After `timeout` seconds (None: no limit) the call is cancelled; Expired tells whether it ever started.
         stream: a file or an iterable whose bytes are sent after the body as the worker takes them, read on a thread of its own; size: how
         many these are, if that is known. What fails in it cancels the call and is raised here. A reply in parts is put together, up to
-        the broker's limit of a body."""
-        return self.call_async(body, timeout, progress, stream=stream, size=size).result()
+        the broker's limit of a body.
+        idempotent: the call may run more than once, and needs nothing that calls before it have left in the session: where its service is repaired by
+        "restart", it goes to another worker when its own is lost or stuck. It means nothing on direct hits."""
+        return self.call_async(body, timeout, progress, stream=stream, size=size, idempotent=idempotent).result()
 
     def call_async(self, body: Body = None, timeout: float | None = None, progress: Progress | None = None, *, stream: Any = None,
-                   size: int = -1) -> futures.Future:
+                   size: int = -1, idempotent: bool = False) -> futures.Future:
         """As call, without waiting. The calls of a hit run in the order in which they were made.
 
         Callbacks of the future run on the io thread: they must not block."""
-        return self.client._start(_Wait(self, _frames(body), timeout, progress, 0, stream, size))
+        return self.client._start(_Wait(self, _frames(body), timeout, progress, IDEMPOTENT if idempotent else 0, stream, size))
 
     def stream(self, body: Body = None, timeout: float | None = None, progress: Progress | None = None, *, stream: Any = None,
                size: int = -1) -> Reply:
@@ -1898,13 +1902,16 @@ class Client(_Side):
         flags = REF | DIRECT if direct else REF
         return self._start(_Wait(None, [service.encode(), json.dumps(options).encode()], timeout, None, flags)).result()
 
-    def do(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None) -> bytes | list[bytes]:
+    def do(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None, *,
+           idempotent: bool = False) -> bytes | list[bytes]:
         """Opens a hit for a single call, calls and closes, all in one message. As Hit.call otherwise."""
-        return self.do_async(service, body, timeout, progress).result()
+        return self.do_async(service, body, timeout, progress, idempotent=idempotent).result()
 
-    def do_async(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None) -> futures.Future:
+    def do_async(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None, *,
+                 idempotent: bool = False) -> futures.Future:
         """As do, without waiting."""
-        return self._start(_Wait(None, [service.encode(), b"", *_frames(body)], timeout, progress, FIRST | LAST | REF))
+        flags = FIRST | LAST | REF | (IDEMPOTENT if idempotent else 0)
+        return self._start(_Wait(None, [service.encode(), b"", *_frames(body)], timeout, progress, flags))
 
     def resume(self, ticket: str, timeout: float | None = 30) -> Hit:
         """Takes a hit up again by its ticket; whoever has held it gets Fenced. Hit.inherited has its calls that were under way."""
@@ -2040,10 +2047,11 @@ class Client(_Side):
             wait.number, hit._calls[hit._next] = hit._next, wait
             hit._next += 1
             self._waits[wait] = None
-            head = Head(CALL, hit=hit.handle, epoch=hit._way_epoch, seq=wait.number, arg=wait.ms)
+            flags = wait.flags if hit._way is hit._link else 0
+            head = Head(CALL, flags, hit=hit.handle, epoch=hit._way_epoch, seq=wait.number, arg=wait.ms)
             if wait.source is None:
                 return hit._way.send(head, *wait.frames)
-            hit._way.send(head._replace(flags=MORE), _announced(wait.announced), *wait.frames)
+            hit._way.send(head._replace(flags=flags | MORE), _announced(wait.announced), *wait.frames)
             hit._feeding = wait
             wait.out = _Outflow(wait.announced, lambda part, flags, data: self._post(self._part, wait, part, flags, data))
             threading.Thread(target=self._pour, args=(wait,), name="troupe-body", daemon=True).start()

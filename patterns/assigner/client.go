@@ -295,6 +295,9 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 		return next.DoWith(ctx, r, call)
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
+	if call.Idempotent {
+		h.Flags |= wire.Idempotent
+	}
 	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
 	if next := c.heirs.afterwards(ctx, err); next != nil {
 		return next.DoWith(ctx, r, call)

@@ -43,6 +43,9 @@ type Request struct {
 	// has. Not in calls that are made together with their open.
 	Body io.Reader
 	Size int64
+	// Idempotent promises that the call may run more than once, and needs nothing that calls before it have left in the session. Where its service is
+	// repaired by RepairRestart it then outlives its worker: it goes to another one. It means nothing on direct hits.
+	Idempotent bool
 }
 
 func (r *Request) frames() [][]byte {
@@ -117,8 +120,11 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 		if r.Size < -1 {
 			return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("Request.Size is %d: give the bytes of Body, or -1", r.Size)}
 		}
-		head.Flags = wire.More
+		head.Flags |= wire.More
 		frames = append([][]byte{wire.SizeFrame(uint64(r.Size))}, frames...)
+	}
+	if r.Idempotent && h.direct == nil {
+		head.Flags |= wire.Idempotent
 	}
 	if err := h.lock(ctx); err != nil {
 		return nil, err
@@ -135,7 +141,7 @@ func (h *Hit) start(ctx context.Context, r Request) (*pending, error) {
 	h.calls = append(h.calls, p)
 	h.up.underway.Add(1)
 	if h.res != nil {
-		p.frames = frames
+		p.frames, p.idempotent = frames, r.Idempotent
 		p.deadline, _ = ctx.Deadline()
 		h.transmit(p)
 		return p, nil

@@ -25,20 +25,21 @@ type answer struct {
 
 // pending is a call, an open or an admin request that waits for its answer.
 type pending struct {
-	seq      uint32
-	ref      uint64
-	service  string
-	oneshot  bool // an open that carries its call
-	resume   time.Duration
-	frames   [][]byte  // of a call that may have to be sent again
-	deadline time.Time // of the same; zero: none
-	unsent   bool      // given up before it was handed to a connection
-	progress func(Progress)
-	out      *outflow // its body, where that is sent in parts
-	settled  atomic.Bool
-	doomed   *Error       // the refusal of an earlier call, because of which this one will be refused, too; the hit's
-	got      chan answer  // one place: settling never blocks
-	done     func(answer) // takes the answer in place of got; nil: got does. It must not block
+	seq        uint32
+	ref        uint64
+	service    string
+	oneshot    bool // an open that carries its call
+	resume     time.Duration
+	frames     [][]byte  // of a call that may have to be sent again
+	deadline   time.Time // of the same; zero: none
+	idempotent bool      // the same
+	unsent     bool      // given up before it was handed to a connection
+	progress   func(Progress)
+	out        *outflow // its body, where that is sent in parts
+	settled    atomic.Bool
+	doomed     *Error       // the refusal of an earlier call, because of which this one will be refused, too; the hit's
+	got        chan answer  // one place: settling never blocks
+	done       func(answer) // takes the answer in place of got; nil: got does. It must not block
 }
 
 func newPending(progress func(Progress)) *pending {

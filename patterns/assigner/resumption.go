@@ -60,6 +60,9 @@ func (h *Hit) transmit(p *pending) {
 	if !p.deadline.IsZero() {
 		head.Arg = untilDeadline(p.deadline)
 	}
+	if p.idempotent {
+		head.Flags = wire.Idempotent
+	}
 	if h.up.link.ep.Sender().SendOn(h.peer, &head, p.frames...) == nil {
 		h.res.sent = max(h.res.sent, p.seq)
 	}

@@ -38,19 +38,10 @@ type Service struct {
 	// Lease is how long a call may run without a sign of its thread before it is STUCK, where that is longer than the broker's limit (BrokerConfig.Stuck).
 	// A call may ask for more (Call.Hold).
 	Lease time.Duration
-	// Repair is what is done about a call that is stuck; the default is RepairFail where Lease is set, else RepairTell.
+	// Repair is what is done about a call that is stuck, or whose worker is lost; the default is RepairFail where Lease is set, else RepairTell. A broker may
+	// be told otherwise (BrokerConfig.Repair).
 	Repair Repair
 }
-
-// Repair is what is done about a call that is stuck.
-type Repair string
-
-// The repairs.
-const (
-	RepairDefault Repair = ""
-	RepairTell    Repair = "tell" // it is recorded and shown; the call goes on
-	RepairFail    Repair = "fail" // its client is told at once, its session is ended
-)
 
 func (s *Service) validate(name string) error {
 	if (s.Handler == nil) == (s.Open == nil) {
@@ -65,8 +56,8 @@ func (s *Service) validate(name string) error {
 	switch {
 	case s.Lease < 0 || s.Lease > wire.MaxLimitMS*time.Millisecond:
 		return fmt.Errorf("assigner: service %q has Lease %v: from 0 to %v are possible", name, s.Lease, wire.MaxLimitMS*time.Millisecond)
-	case !slices.Contains([]Repair{RepairDefault, RepairTell, RepairFail}, s.Repair):
-		return fmt.Errorf("assigner: service %q has Repair %q: %q and %q are possible", name, s.Repair, RepairTell, RepairFail)
+	case !slices.Contains([]Repair{RepairDefault, RepairTell, RepairFail, RepairRestart}, s.Repair):
+		return fmt.Errorf("assigner: service %q has Repair %q: %q, %q and %q are possible", name, s.Repair, RepairTell, RepairFail, RepairRestart)
 	}
 	return nil
 }
