@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -16,6 +17,20 @@ func (h *Hit) call(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	return fx
 }
 
+// full says why there is no place for one more call, empty if there is.
+func (h *Hit) full(m *wire.Message) string {
+	l := h.names.limits
+	switch under := h.Accepted - h.Answered; {
+	case under >= l.Calls:
+		return fmt.Sprintf("has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers", under, l.Calls)
+	case h.keep != nil && h.Answered-h.keep.acked >= maxUnacked:
+		return fmt.Sprintf("has %d answers that were not acknowledged: send ACK", h.Answered-h.keep.acked)
+	case h.State == Moving && (m.Header.Flags.Has(wire.More) || !h.redo.fits(l, m.Size)):
+		return fmt.Sprintf("is on its way to another worker, and the broker cannot keep call %d meanwhile: make it again later, or in one smaller message", m.Header.Seq)
+	}
+	return ""
+}
+
 // accept judges a call.
 func (h *Hit) accept(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if h.direct != nil {
@@ -27,15 +42,8 @@ func (h *Hit) accept(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	if m.Header.Seq != h.Accepted+1 {
 		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: %d is next: number calls one by one", m.Header.Seq, h.Handle, h.Accepted+1)
 	}
-	if under := h.Accepted - h.Answered; under >= h.names.limits.Calls {
-		return refuse(fx, m, wire.QueueFull, "hit %x has %d calls under way, the limit is %d (the broker's --max-calls): wait for answers",
-			h.Handle, under, h.names.limits.Calls)
-	}
-	if h.keep != nil && h.Answered-h.keep.acked >= maxUnacked {
-		return refuse(fx, m, wire.QueueFull, "hit %x has %d answers that were not acknowledged: send ACK", h.Handle, h.Answered-h.keep.acked)
-	}
-	if h.State == Moving && (m.Header.Flags.Has(wire.More) || !h.redo.fits(h.names.limits, m.Size)) {
-		return refuse(fx, m, wire.QueueFull, "call %d of hit %x, which is on its way to another worker: the broker cannot keep the call meanwhile: make it again later, or in one smaller message", m.Header.Seq, h.Handle)
+	if full := h.full(m); full != "" {
+		return refuse(fx, m, wire.QueueFull, "hit %x %s", h.Handle, full)
 	}
 	if h.unfinished() {
 		return refuse(fx, m, wire.BadSeq, "call %d of hit %x: the body of call %d is not complete: send its last part first, or CANCEL", m.Header.Seq, h.Handle, h.flow.up.Seq)

@@ -232,7 +232,7 @@ func (h *Hit) leave(e *Leaves, fx []Effect) []Effect {
 	if e.Behind {
 		r.past = append(r.past, past{worker: h.worker, behind: behind{h.Assignment, h.OneShot}})
 	}
-	if fresh := h.State == Opening || r.opening; !e.Unsent && !(fresh && e.Ended && e.Status != wire.IsStuck) {
+	if fresh := h.State == Opening || r.opening; !e.Unsent && (!fresh || !e.Ended || e.Status == wire.IsStuck) {
 		r.ran = max(r.ran, h.Accepted)
 	}
 	r.told, r.closing, r.opening = h.State != Opening, h.State == Closing, false

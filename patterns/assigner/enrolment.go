@@ -221,6 +221,9 @@ func (s *workerSide) message(m *wire.Message) {
 		}
 		e.send(&wire.Header{Type: wire.Ended, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch})
 	case wire.Call:
+		if e.forward(m) { // a hit that has moved here: its calls follow BEGIN at once
+			return
+		}
 		h := wire.Header{Type: wire.Error, Status: wire.UnknownHit, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: m.Header.Seq, Arg: uint32(wire.NeverStarted)}
 		e.send(&h, []byte("this worker has no such session"))
 	case wire.Error:

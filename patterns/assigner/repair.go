@@ -20,8 +20,7 @@ const (
 
 // ParseRepair returns the repair of that name.
 func ParseRepair(name string) (Repair, error) {
-	switch r := Repair(name); r {
-	case RepairTell, RepairFail, RepairRestart:
+	if r := Repair(name); slices.Contains([]Repair{RepairTell, RepairFail, RepairRestart}, r) {
 		return r, nil
 	}
 	return "", fmt.Errorf("no repair is named %q: there are tell, fail and restart", name)

@@ -26,8 +26,8 @@ func (e *enrolment) bind(s *slot, pid *actor.PID) {
 	s.early = nil
 }
 
-// forward hands a message to the slot that serves its hit, if there is one: a broker may say END right behind BEGIN, before the slot is
-// bound. It runs on the loop.
+// forward hands a message to the slot that serves its hit, if there is one: a broker may say END, and the calls of a hit that has moved,
+// right behind BEGIN, before the slot is bound. It runs on the loop.
 func (e *enrolment) forward(m *wire.Message) bool {
 	w := e.worker
 	w.mu.Lock()

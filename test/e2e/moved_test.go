@@ -57,6 +57,31 @@ func TestCallsMoveToAnotherWorker(t *testing.T) {
 	}
 }
 
+// TestAHitGoesOnAtAPythonWorker: with the seq that it has, its calls right behind BEGIN.
+func TestAHitGoesOnAtAPythonWorker(t *testing.T) {
+	site, ctx := rig.NewSite(t, rig.TCP), rig.Context(t)
+	site.Broker(func(c *assigner.BrokerConfig) {
+		c.Repair.Services = map[string]assigner.Repair{assigner.AnyService: assigner.RepairRestart}
+	})
+	first := workerProcess(t, site, "one", 1)
+	h := open(t, ctx, site.Client(), "hold")
+	answered := idempotent(ctx, h, "answered")
+	first.Await("holds answered")
+	first.Say("free answered")
+	require.Equal(t, result{reply: "freed answered"}, rig.Receive(t, answered, "the call before"))
+	calls := []<-chan result{idempotent(ctx, h, "second")}
+	first.Await("holds second")
+	calls = append(calls, idempotent(ctx, h, "third"))
+
+	python := rig.Python(t, "testdata/heir.py", site.Workers)
+	python.Await("registered")
+	first.Kill()
+	for i, name := range []string{"second", "third"} {
+		require.Equal(t, result{reply: "went on with " + name}, rig.Receive(t, calls[i], "the "+name+" call"))
+	}
+	require.NoError(t, h.Close(ctx))
+}
+
 // idempotent makes a call that may run again.
 func idempotent(ctx context.Context, h *assigner.Hit, body string) <-chan result {
 	ended := make(chan result, 1)
