@@ -471,6 +471,8 @@ class TestWorker(WorkerCase):
 
     def test_nonsense_is_named_and_harms_nobody(self):
         self.begin("upper")
+        self.call(b"first", 1)
+        self.assertEqual(self.answer()[1], [b"FIRST"])
         bad = [("bad-frame", [b"short"]), ("bad-version", [b"XX" + Head(t.PING).pack()[2:]]), ("bad-type", [Head(99).pack()]),
                ("bad-type", [Head(t.HELLO).pack(), b"{}"]), ("bad-flag", [Head(t.CALL, flags=8).pack(), b""]),
                ("bad-frame", [Head(t.CALL).pack()]), ("bad-frame", [Head(t.BEGIN, flags=t.FIRST, hit=3).pack(), b"upper", b""]),
@@ -482,8 +484,16 @@ class TestWorker(WorkerCase):
                 self.assertEqual(t.STATUS[self.answer(t.ERROR)[0].status], status)
         self.link.raw(Head(t.ERROR).pack())  # an ERROR is never answered by an ERROR
         self.link.say(t.ERROR, b"no such hit", hit=0x77, status=t.STATUS.index("unknown-hit"))
-        self.call(b"a", 1)
+        self.call(b"a", 2)
         self.assertEqual(self.answer()[1], [b"A"])
+
+    def test_the_first_call_has_any_seq(self):
+        """hit.md, section 17: a hit that has moved here goes on with the seq it has, and its calls follow BEGIN at once."""
+        self.link.say(t.BEGIN, b"upper", b"", hit=0x10, epoch=1)
+        self.call(b"a", 7)
+        self.call(b"b", 8)
+        self.answer(t.OPENED)
+        self.assertEqual([(head.seq, body) for head, body in (self.answer(), self.answer())], [(7, [b"A"]), (8, [b"B"])])
 
     def test_credit_follows_what_was_received(self):
         self.link.close()

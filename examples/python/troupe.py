@@ -1218,7 +1218,7 @@ class Worker(_Side):
             raise Refused(f"hit {head.hit:x} is direct: its calls come on its own connection", Outcome.never_started)
         elif hit.door and not hit.door.holds():
             raise LeaseOver("the worker has not heard from its broker for too long: open another hit", Outcome.never_started)
-        elif head.seq != hit.heard + 1 and (hit.heard or not head.seq):  # a hit that has moved here goes on with the seq it has
+        elif head.seq != hit.heard + 1 and (hit.heard or hit.door or not head.seq):  # one that has moved here goes on with the seq it has
             raise TroupeError.of("bad-seq", f"call {head.seq} of hit {head.hit:x} came after call {hit.heard}")
         else:
             self._queue(hit, head, head.seq, bodies)
