@@ -51,6 +51,12 @@ func (u *uplink) settle(p *pending, a answer) bool {
 	if !p.settled.CompareAndSwap(false, true) {
 		return false
 	}
+	u.deliver(p, a)
+	return true
+}
+
+// deliver hands the answer to who waits. The caller has set p.settled.
+func (u *uplink) deliver(p *pending, a answer) {
 	u.underway.Add(-1)
 	if p.out != nil && a.in == nil {
 		p.out.stop(errOver)
@@ -60,7 +66,6 @@ func (u *uplink) settle(p *pending, a answer) bool {
 	} else {
 		p.got <- a
 	}
-	return true
 }
 
 // await waits for the answer. When ctx ends first, giveUp runs and the outcome is unknown.

@@ -112,10 +112,14 @@ func (h *Hit) sendBody(ctx context.Context, p *pending, body io.Reader) {
 	if err == nil || p.out.ended() || ctx.Err() != nil {
 		return // it is sent, or the call is over, or about to be
 	}
-	h.cancel(p)
+	// Settled before the cancel goes out, whose answer would say less; delivered after it, since the caller may call again at once.
+	mine := p.settled.CompareAndSwap(false, true)
 	e := &Error{Status: wire.Cancelled, Outcome: Unknown, Text: "the call's body could not be read to its end: " + err.Error() + ": the call was cancelled", cause: err}
-	h.up.settle(p, answer{err: e})
 	h.failReply(p, e)
+	h.cancel(p)
+	if mine {
+		h.up.deliver(p, answer{err: e})
+	}
 }
 
 // failReply ends the reply to a call in the middle.
