@@ -13,7 +13,7 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
@@ -23,6 +23,9 @@ type AdminRequest struct {
 	// With drain: endpoints of other brokers, for clients and for workers, that are told to go there.
 	ClientsTo []string `json:"clients_to,omitempty"`
 	WorkersTo []string `json:"workers_to,omitempty"`
+
+	Service string `json:"service,omitempty"` // with members: of which service
+	Where   string `json:"where,omitempty"`   // with members: a selector of labels
 
 	Worker string `json:"worker,omitempty"` // with worker.alive and tree: its name; tree without: the broker's
 }
@@ -50,24 +53,25 @@ type HitRow struct {
 
 // WorkerRow is one worker in a listing.
 type WorkerRow struct {
-	Name     string   `json:"worker"`
-	State    string   `json:"state"`
-	Host     string   `json:"host"`
-	PID      int      `json:"pid"`
-	Lang     string   `json:"lang"`
-	Threads  string   `json:"threads"`
-	Services []string `json:"services"`
-	Slots    int      `json:"slots"`
-	Max      int      `json:"slots_max"` // how many slots there can be
-	Used     int      `json:"used"`
-	Zombies  int      `json:"zombies,omitempty"` // threads of sessions that did not come back; their slots have new ones
-	Served   uint64   `json:"hits_served"`
-	AgeMS    int64    `json:"age_ms"`
-	Key      string   `json:"key,omitempty"` // the name of its key
-	Checked  int64    `json:"checked_ms"`    // since its transport was looked at, or it registered
-	Heard    int64    `json:"heard_ms"`      // since the last sign of it that is known of
-	Limit    int64    `json:"silence_ms"`    // the silence after which it is given up
-	Why      string   `json:"why,omitempty"` // the last verdict about it or a hit of its, in one line
+	Name     string            `json:"worker"`
+	State    string            `json:"state"`
+	Host     string            `json:"host"`
+	PID      int               `json:"pid"`
+	Lang     string            `json:"lang"`
+	Threads  string            `json:"threads"`
+	Services []string          `json:"services"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Slots    int               `json:"slots"`
+	Max      int               `json:"slots_max"` // how many slots there can be
+	Used     int               `json:"used"`
+	Zombies  int               `json:"zombies,omitempty"` // threads of sessions that did not come back; their slots have new ones
+	Served   uint64            `json:"hits_served"`
+	AgeMS    int64             `json:"age_ms"`
+	Key      string            `json:"key,omitempty"` // the name of its key
+	Checked  int64             `json:"checked_ms"`    // since its transport was looked at, or it registered
+	Heard    int64             `json:"heard_ms"`      // since the last sign of it that is known of
+	Limit    int64             `json:"silence_ms"`    // the silence after which it is given up
+	Why      string            `json:"why,omitempty"` // the last verdict about it or a hit of its, in one line
 }
 
 // ServiceRow is one service in a status.
@@ -108,6 +112,9 @@ func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if err == nil && r.Cmd == "whoami" {
 		return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(b.whoami(m.From))))
 	}
+	if err == nil && r.Cmd == "members" { // whoever may open hits may know who is there
+		return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(b.members(m, r))))
+	}
 	if !b.cfg.Admin {
 		return refuse(fx, m, wire.Refused, "ADMIN is off at this broker: start it with --admin")
 	}
@@ -141,10 +148,12 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
+	case "members":
+		return b.Members(r), fx
 	case "drain":
-		return b.drainOne(r, fx)
+		return b.drainOne(now, r, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain and, by ADMIN only, tree are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members and, by ADMIN only, tree are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {
@@ -242,7 +251,7 @@ func (b *Broker) listWorkers(now time.Duration) []WorkerRow {
 	for _, w := range b.workers {
 		rows = append(rows, WorkerRow{
 			Name: w.Name, State: w.State.String(), Host: w.Info.Host, PID: w.Info.PID, Lang: w.Info.Lang,
-			Threads: w.Info.Threads, Services: w.Info.Services, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Zombies: w.zombies, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
+			Threads: w.Info.Threads, Services: w.Info.Services, Labels: w.Info.Labels, Slots: w.Load.Slots, Max: w.Load.Max, Used: w.Load.Used, Zombies: w.zombies, Served: w.Served, AgeMS: (now - w.Since).Milliseconds(), Key: b.keyName(w.Peer),
 			Checked: (now - w.line.looked).Milliseconds(), Heard: (now - w.line.peer.Heard()).Milliseconds(),
 			Limit: w.line.peer.Silence.Milliseconds(), Why: b.lastWhy(w.Name),
 		})

@@ -39,8 +39,16 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 		s = b.services[wayKey(m.Frame(0), true)]
 	}
 	if s == nil || !s.offered {
-		return b.openUnknown(now, c, m, fx)
+		return b.openUnknown(now, c, m, o, fx)
 	}
+	if o.target != nil {
+		return b.openFor(now, s, c, m, o, fx)
+	}
+	return b.openAt(now, s, c, m, o, fx)
+}
+
+// openAt gives a hit to a worker of the service, or lets it wait for one.
+func (b *Broker) openAt(now time.Duration, s *service, c *client, m *wire.Message, o options, fx []Effect) []Effect {
 	if s.queue.n == 0 {
 		if w, ok := b.slotFor(s); ok {
 			return b.assign(now, s, w, c, m, o, m.Header.Arg, fx)
@@ -49,11 +57,11 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	if m.Header.Flags.Has(wire.Now) {
 		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy, and the OPEN says now: open at another broker, or leave it out and wait", b.slots(s), s.name)
 	}
-	return b.enqueue(now, s, c, m, now+b.cfg.MaxWait, fx)
+	return b.enqueue(now, s, c, m, o, now+b.cfg.MaxWait, fx)
 }
 
 // openUnknown lets the first OPENs after a start wait for workers that have yet to register, and refuses later ones.
-func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx []Effect) []Effect {
+func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, o options, fx []Effect) []Effect {
 	name := m.Frame(0)
 	if err := wire.CheckService(name); err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
@@ -66,7 +74,16 @@ func (b *Broker) openUnknown(now time.Duration, c *client, m *wire.Message, fx [
 	if late {
 		return refuse(fx, m, wire.UnknownService, "no worker has offered the service %q (%s): start one, or correct the name", name, b.offered())
 	}
-	return b.enqueue(now, b.service(wayKey(name, isDirect), string(name)), c, m, b.cfg.Grace, fx)
+	s := b.service(wayKey(name, isDirect), string(name))
+	if o.target != nil && o.target.Key == "" {
+		v, err := b.viewFor(s, o.target)
+		if err != nil {
+			b.prune(s)
+			return refuse(fx, m, wire.BadFrame, "OPEN: target: where: %v", err)
+		}
+		s = v
+	}
+	return b.enqueue(now, s, c, m, o, b.cfg.Grace, fx)
 }
 
 // offered lists some services in words.
@@ -104,10 +121,10 @@ func (b *Broker) policy(service string) schedule.Name {
 }
 
 // enqueue lets an OPEN wait for a slot, until the given time at most.
-func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Message, until time.Duration, fx []Effect) []Effect {
-	if s.queue.n >= b.cfg.MaxQueue {
+func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Message, o options, until time.Duration, fx []Effect) []Effect {
+	if n := s.waits(); n >= b.cfg.MaxQueue {
 		fx = refuse(fx, m, wire.QueueFull, "%d hits wait for one of the %d slots of service %q, the limit is %d (the broker's --max-queue): try again later, or start more workers",
-			s.queue.n, b.slots(s), s.name, b.cfg.MaxQueue)
+			n, b.slots(s), s.name, b.cfg.MaxQueue)
 		b.prune(s)
 		return fx
 	}
@@ -118,7 +135,8 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 	b.arrivals++
 	b.totals.Queued++
 	c.waiting++
-	w := &waiter{msg: m.Copy(), client: c, service: s, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
+	w := &waiter{msg: m.Copy(), client: c, service: s, target: o.target, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
+	s.count(1)
 	s.queue.push(w)
 	b.waiting.Fix(w)
 	return fx
@@ -145,6 +163,7 @@ func (b *Broker) slots(s *service) int {
 }
 
 func (b *Broker) unqueue(w *waiter) {
+	w.service.count(-1)
 	w.service.queue.remove(w)
 	b.waiting.Remove(w)
 	w.client.waiting--
@@ -153,7 +172,11 @@ func (b *Broker) unqueue(w *waiter) {
 
 // prune forgets a service that nobody has ever offered or waits for.
 func (b *Broker) prune(s *service) {
-	if !s.offered && s.queue.n == 0 {
+	switch {
+	case s.queue.n > 0 || b.services[s.key] != s:
+	case s.view != nil && (s.view.single() || !s.offered):
+		b.dropView(s)
+	case s.view == nil && !s.offered && len(s.views) == 0:
 		delete(b.services, s.key)
 	}
 }
@@ -178,7 +201,10 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 		h.direct = &direct{token: token[:]}
 	}
 	b.keepFor(h, o)
-	h.redoFor(now, m, arg)
+	if o.target == nil || o.target.Key != "" { // others may not go elsewhere
+		h.redoFor(now, m, arg)
+	}
+	b.bind(s, o.target, w)
 	b.byHandle[handle] = h
 	b.all.add(h)
 	c.hits.add(h)
@@ -238,6 +264,9 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 		if next == nil {
 			return fx
 		}
+		if b.boundElsewhere(next, w) {
+			continue
+		}
 		to, _ := b.slotFor(next.service) // w has a free slot or makes one, if nobody is less busy
 		b.unqueue(next)
 		fx = b.assignWaiter(now, next, to, fx)
@@ -296,7 +325,10 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		b.totals.Expired++
 		s, text := wire.Expired, fmt.Sprintf("no slot of service %q was free in time: %d slots, %d more hits wait: allow more time, or start more workers",
 			w.service.name, b.slots(w.service), w.service.queue.n)
-		if w.service.workers.Len() == 0 {
+		switch {
+		case w.service.view != nil && w.service.workers.Len() == 0:
+			s, text = wire.NoMatch, b.nobodyFor(w.service)
+		case w.service.workers.Len() == 0:
 			text = fmt.Sprintf("no worker offers the service %q any more, %d more hits wait: start one (`troupe worker list` shows who is there)", w.service.name, w.service.queue.n)
 		}
 		switch {

@@ -58,36 +58,40 @@ type Ports interface {
 
 // Broker is the machine that knows services, workers, clients and hits, and gives hits to workers. It never sees a call.
 type Broker struct {
-	cfg      BrokerConfig
-	ports    Ports
-	limits   Limits
-	services map[string]*service
-	clients  map[wire.Peer]*client
-	workers  map[wire.Peer]*Worker
-	names    map[string]*Worker
-	byHandle map[uint64]*Hit
-	all      hits
-	waiting  prio.Queue[*waiter] // by deadline
-	verdicts []verdict
-	judge    liveness.Judge
-	lines    prio.Queue[*line] // connections that are judged
-	glances  time.Duration     // how often calls are looked at
-	glanced  time.Duration     // when they were last
-	adrift   drifters          // hits without a client, and graves
-	graves   map[uint64]*Hit   // hits that have ended, of which the client may still have to be told
-	nobody   client            // has the hits that are adrift
-	limbo    Worker            // has the hits that are on their way to another worker
-	moves    movers            // those hits, as they wait for it
-	arrivals uint64
-	claims   map[wire.Peer]*claim // of connections whose READY waits
-	epoch    uint32
-	unnamed  int
-	draining bool
-	moved    moved
-	surveys  []survey // asked, in order
-	surveyed uint32   // how many were
-	totals   Totals
-	access   AccessTotals
+	cfg       BrokerConfig
+	ports     Ports
+	limits    Limits
+	services  map[string]*service
+	clients   map[wire.Peer]*client
+	workers   map[wire.Peer]*Worker
+	names     map[string]*Worker
+	byHandle  map[uint64]*Hit
+	all       hits
+	waiting   prio.Queue[*waiter] // by deadline
+	verdicts  []verdict
+	judge     liveness.Judge
+	lines     prio.Queue[*line] // connections that are judged
+	glances   time.Duration     // how often calls are looked at
+	glanced   time.Duration     // when they were last
+	adrift    drifters          // hits without a client, and graves
+	graves    map[uint64]*Hit   // hits that have ended, of which the client may still have to be told
+	nobody    client            // has the hits that are adrift
+	limbo     Worker            // has the hits that are on their way to another worker
+	moves     movers            // those hits, as they wait for it
+	arrivals  uint64
+	viewed    uint64                      // OPENs with a target
+	selectors int                         // views of selectors
+	enrolled  uint64                      // registrations so far
+	keys      *schedule.Affinity[*Worker] // who had a key last
+	claims    map[wire.Peer]*claim        // of connections whose READY waits
+	epoch     uint32
+	unnamed   int
+	draining  bool
+	moved     moved
+	surveys   []survey // asked, in order
+	surveyed  uint32   // how many were
+	totals    Totals
+	access    AccessTotals
 }
 
 // Totals count what a broker has done since its start.
@@ -111,11 +115,14 @@ type Totals struct {
 }
 
 type service struct {
-	key     string // wayKey
-	name    string
-	workers schedule.Policy[*Worker]
-	queue   queue
-	offered bool // a worker has offered it, now or before
+	key       string // wayKey
+	name      string
+	workers   schedule.Policy[*Worker]
+	queue     queue
+	offered   bool       // a worker has offered it, now or before
+	view      *view      // of some of the workers of another record; nil: it is that of all
+	views     []*service // of this one
+	elsewhere int        // OPENs that wait in those
 }
 
 // NewBroker returns a broker that knows nobody.
@@ -124,6 +131,7 @@ func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence, moves: cfg.MaxMoves, redoHit: cfg.MoveHit, redo: cfg.MoveAll}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker), claims: make(map[wire.Peer]*claim),
 		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}}, limbo: Worker{hits: hits{which: ofWorker}}, moves: newMovers(), waiting: newDeadlines(), lines: newLines(), adrift: newDrifters(),
+		keys: schedule.NewAffinity[*Worker](maxKeys),
 	}
 	b.beginJudging()
 	return b
@@ -273,7 +281,7 @@ func optionsOf(m *wire.Message) (options, error) {
 	case o.ResumeMS > 0 && m.Header.Flags.Has(wire.Direct):
 		err = errors.New("OPEN: resume_ms with the flag direct: a direct hit cannot be resumed, leave one of the two out")
 	}
-	return options{o.Label, time.Duration(o.ResumeMS) * time.Millisecond}, err
+	return options{o.Label, time.Duration(o.ResumeMS) * time.Millisecond, o.Target}, err
 }
 
 // maxResumeMS keeps what a client asks for far from any overflow: 24 hours.

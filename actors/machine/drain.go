@@ -1,6 +1,10 @@
 package machine
 
-import "github.com/troupe-mq/troupe/bridge/wire"
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
 
 // DrainReport is the answer to the admin command drain. Asked again it tells how far the draining has come.
 type DrainReport struct {
@@ -20,7 +24,7 @@ func moving(to []string) []byte {
 }
 
 // drainOne makes a worker take no new hits, or with an empty name the broker itself. What is open goes on.
-func (b *Broker) drainOne(r AdminRequest, fx []Effect) (any, []Effect) {
+func (b *Broker) drainOne(now time.Duration, r AdminRequest, fx []Effect) (any, []Effect) {
 	for _, to := range [][]string{r.ClientsTo, r.WorkersTo} {
 		if err := wire.CheckMoved(to); err != nil && len(to) > 0 {
 			return fail("%v", err), fx
@@ -38,7 +42,9 @@ func (b *Broker) drainOne(r AdminRequest, fx []Effect) (any, []Effect) {
 	}
 	if !w.left {
 		w.left = true
+		services := w.services
 		w.withdraw()
+		fx = b.targetsGone(now, w, services, wire.Draining, nil, fx)
 		if w.State == Serving {
 			w.State = Leaving
 		}

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/schedule"
@@ -59,6 +60,8 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		Load: schedule.Load{Used: info.Busy}, told: info.Slots, most: max(info.SlotsMax, info.Slots), names: make(map[string]*Names),
 	}
 	w.line = b.judgeLine(now, &line{to: peer, worker: w}, time.Duration(info.SilenceMS)*time.Millisecond)
+	b.enrolled++
+	w.member = uint64(b.cfg.Epoch)<<32 | b.enrolled&math.MaxUint32
 	w.resize()
 	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
@@ -102,9 +105,14 @@ func (b *Broker) offer(w *Worker, s *service) {
 	if !s.offered {
 		s.offered = true
 		b.prolong(s)
+		for _, v := range s.views {
+			v.offered = true
+			b.prolong(v)
+		}
 	}
 	w.services = append(w.services, s)
 	w.entries = append(w.entries, s.workers.Add(w, &w.Load))
+	b.join(w, s)
 }
 
 // fix tells all queues the worker is in that its load has changed.
@@ -129,8 +137,9 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	case *WorkerDown:
 		return b.down(now, e.Worker, e.Why, fx)
 	case *WorkerLeaves:
+		services := e.Worker.services
 		e.Worker.withdraw()
-		return fx
+		return b.targetsGone(now, e.Worker, services, wire.Draining, nil, fx)
 	case *SlotsChanged:
 		return b.slotsChanged(now, e, fx)
 	case *Surveyed:
@@ -175,6 +184,7 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 	}
 	services := w.services
 	w.withdraw()
+	fx = b.targetsGone(now, w, services, wire.WorkerGone, &why, fx)
 	b.forgetServices(services)
 	if w.hits.n > 0 || !w.left {
 		b.totals.Lost++
@@ -216,7 +226,7 @@ const remembered = 1024
 // forgetServices gives up services that nobody offers and nobody waits for, when there are too many of them.
 func (b *Broker) forgetServices(services []*service) {
 	for _, s := range services {
-		if len(b.services) > remembered && s.workers.Len() == 0 && s.queue.n == 0 {
+		if len(b.services) > remembered && s.workers.Len() == 0 && s.queue.n == 0 && s.view == nil && len(s.views) == 0 {
 			delete(b.services, s.key)
 		}
 	}

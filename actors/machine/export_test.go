@@ -1,6 +1,10 @@
 package machine
 
-import "github.com/troupe-mq/troupe/bridge/wire"
+import (
+	"slices"
+
+	"github.com/troupe-mq/troupe/bridge/wire"
+)
 
 // Inventory is all that a broker holds, for the tests of invariants.
 type Inventory struct {
@@ -91,3 +95,32 @@ func (h *Hit) Of() *Worker { return h.worker }
 
 // Orphan reports whether the hit's actor has crashed.
 func (h *Hit) Orphan() bool { return h.orphan }
+
+// Stranded names a view where somebody waits though a worker of it has a free slot, empty if there is none. It also looks whether what is counted is right.
+func (b *Broker) Stranded() string {
+	elsewhere := make(map[*service]int)
+	for _, s := range b.services {
+		if s.view == nil {
+			continue
+		}
+		elsewhere[s.view.base] += s.queue.n
+		for _, w := range b.workers {
+			is := slices.Contains(w.services, s)
+			switch {
+			case is && s.queue.n > 0 && w.Load.Free() > 0:
+				return s.key
+			case is != (s.view.matches(w) && slices.Contains(w.services, s.view.base)):
+				return s.key + ": " + w.Name + " is in it, or not, wrongly"
+			}
+		}
+	}
+	for _, s := range b.services {
+		if s.elsewhere != elsewhere[s] {
+			return s.key + ": miscounted"
+		}
+	}
+	return ""
+}
+
+// Services returns how many records of services and views there are.
+func (b *Broker) Services() int { return len(b.services) }

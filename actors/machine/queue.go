@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/prio"
@@ -12,7 +13,8 @@ type waiter struct {
 	msg      *wire.Message
 	client   *client
 	service  *service
-	order    uint64 // of arrival at the broker
+	target   *wire.Target // nil: any worker
+	order    uint64       // of arrival at the broker
 	since    time.Duration
 	limit    time.Duration // until when it may wait
 	deadline time.Duration // the same, or earlier while nobody offers the service
@@ -29,6 +31,16 @@ type queue struct {
 
 func (q *queue) push(w *waiter) {
 	q.items = append(q.items, w)
+	q.n++
+}
+
+// insert puts a waiter that has waited elsewhere where its order belongs.
+func (q *queue) insert(w *waiter) {
+	i := len(q.items)
+	for i > q.head && (q.items[i-1] == nil || q.items[i-1].order > w.order) {
+		i--
+	}
+	q.items = slices.Insert(q.items, i, w)
 	q.n++
 }
 

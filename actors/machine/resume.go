@@ -11,6 +11,7 @@ import (
 type options struct {
 	label  string
 	resume time.Duration
+	target *wire.Target // nil: any worker
 }
 
 // keepFor gives a fresh hit what it needs to outlive its client, if its OPEN asks for that.

@@ -159,8 +159,8 @@ func (w *world) check() {
 	require.Equal(t, i.Queued, i.Deadlines)
 	require.Equal(t, i.Deadlines+i.Adrift+i.Moving == 0, w.broker.Deadline() == 0)
 	require.LessOrEqual(t, i.Names, i.Workers)
-	require.LessOrEqual(t, i.Unoffered, i.Queued)
-	require.LessOrEqual(t, i.Places, 64*len(offers)+2*i.Queued)
+	require.LessOrEqual(t, i.Unoffered, 2*i.Queued, "that of all, and one of a target")
+	require.LessOrEqual(t, i.Places, 64*(len(offers)+w.broker.Services())+2*i.Queued)
 	for _, name := range offers {
 		require.LessOrEqual(t, len(w.broker.Waiting(name)), w.cfg.MaxQueue)
 	}
@@ -213,6 +213,7 @@ func (w *world) checkQuiet() {
 	for _, name := range offers {
 		require.False(w.t, len(w.broker.Waiting(name)) > 0 && w.broker.Servable(name), "somebody waits for %q while a slot is free", name)
 	}
+	require.Empty(w.t, w.broker.Stranded(), "somebody waits for a worker that has a free slot")
 	for _, l := range w.links {
 		l.settled = l.gone && !l.claimed
 	}

@@ -3,6 +3,7 @@ package machine_test
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,14 +111,26 @@ func (c *player) act() {
 	}
 }
 
+// targets are what hits of the world ask for; x and y are names of workers.
+var targets = []string{
+	`"worker":"x"`, `"worker":"y","absent":"fail"`, `"where":"worker=x|y"`, `"where":"worker!=x","absent":"fail"`, `"where":"big"`, `"key":"k1"`, `"key":"k2"`, `"member":"6400000001"`,
+}
+
 func (c *player) open() {
 	o := &opening{ref: uint64(len(c.opens)) + 1, flags: wire.Ref | []wire.Flags{0, wire.First, oneShot}[c.draw(3, "kind of open")]}
 	if c.chance(4, "now") {
 		o.flags |= wire.Now
 	}
 	frames := []string{offers[c.draw(len(offers), "service")], ""}
+	var options []string
 	if o.keep = !o.flags.Has(oneShot) && c.chance(2, "resumable"); o.keep {
-		frames[1] = `{"resume_ms": 5000}`
+		options = append(options, `"resume_ms": 5000`)
+	}
+	if c.chance(3, "targeted") {
+		options = append(options, `"target": {`+targets[c.draw(len(targets), "target")]+`}`)
+	}
+	if len(options) > 0 {
+		frames[1] = "{" + strings.Join(options, ",") + "}"
 	}
 	if o.flags.Has(wire.First) {
 		o.body = c.question()

@@ -34,6 +34,8 @@ type ReadyInfo struct {
 	SilenceMS   int64    `json:"silence_ms,omitempty"` // how long its transport may be silent, where that is longer than the broker's limit
 	// Terms are what it asks for its services, by name.
 	Terms map[string]Term `json:"terms,omitempty"`
+	// Labels are what selectors of tasks are matched with; worker, host and lang are there without them.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Term is what a worker asks for one of its services.
@@ -82,6 +84,8 @@ type OpenOptions struct {
 	Session json.RawMessage `json:"session,omitempty"`
 	// ResumeMS asks for the hit to be kept that long without its client.
 	ResumeMS int64 `json:"resume_ms,omitempty"`
+	// Target says which workers may have it; nil: any that offers the service.
+	Target *Target `json:"target,omitempty"`
 }
 
 // Limits of the cold path.
@@ -143,6 +147,9 @@ func (r *ReadyInfo) check() error {
 			return err
 		}
 	}
+	if err := CheckLabels(Ready, r.Labels); err != nil {
+		return err
+	}
 	return r.checkTerms()
 }
 
@@ -199,6 +206,9 @@ func ParseOptions(b []byte) (OpenOptions, error) {
 		return o, bad(BadFrame, "OPEN: options has %d bytes: at most %d are possible", len(b), MaxOptions)
 	}
 	err := parseJSON(Open, b, &o)
+	if err == nil && o.Target != nil {
+		err = o.Target.Validate()
+	}
 	return o, err
 }
 

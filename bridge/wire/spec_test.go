@@ -82,7 +82,7 @@ func TestStatusesAreThoseOfTheSpecification(t *testing.T) {
 		require.True(t, known, row[1])
 		require.Equal(t, wire.Status(i), status)
 	}
-	require.Equal(t, "status-37", wire.Status(wire.Statuses).String())
+	require.Equal(t, "status-38", wire.Status(wire.Statuses).String())
 	_, known := wire.ParseStatus("status-35")
 	require.False(t, known)
 	require.Len(t, rows[wire.Statuses:], 4, "the outcomes")

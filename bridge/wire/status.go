@@ -42,9 +42,10 @@ const (
 	SlotTaken      Status = 34
 	BadBody        Status = 35
 	IsStuck        Status = 36
+	NoMatch        Status = 37
 
 	// Statuses is the number of statuses known, for tables indexed by status.
-	Statuses = 37
+	Statuses = 38
 )
 
 var statusNames = [Statuses]string{
@@ -52,7 +53,7 @@ var statusNames = [Statuses]string{
 	"unknown-hit", "not-owner", "stale-epoch", "bad-seq", "closed", "queue-full", "expired", "cancelled", "worker-gone",
 	"service-error", "panicked", "name-taken", "draining", "peer-slow", "killed", "internal", "broker-gone", "refused",
 	"bad-identity", "bad-key", "reply-lost", "fenced", "bad-token", "lease-over", "bad-part", "over-credit", "slot-taken",
-	"bad-body", "stuck",
+	"bad-body", "stuck", "no-match",
 }
 
 // String returns the specification's name of the status, as worker-gone.

@@ -21,6 +21,8 @@ type callFlags struct {
 	bodyFile, output   string
 	ticket             string
 	resume             time.Duration
+	aim                assigner.Target
+	failAbsent         bool
 }
 
 func (a *app) callCommand() *cobra.Command {
@@ -42,6 +44,7 @@ An error is printed with its status (what a program branches on) and its outcome
   troupe call --progress progress 10
   printf 'a\nb\n' | troupe call --hit count
   troupe call --hit count --resume 60s --ticket count.ticket
+  troupe call render scene.7 --where gpu=a100 --absent-fails
   troupe call sha256 --body film.mkv
   troupe call blob 4GiB --output zeros --direct`,
 		Args: cobra.RangeArgs(1, 2),
@@ -64,12 +67,19 @@ An error is printed with its status (what a program branches on) and its outcome
 	cmd.Flags().StringVar(&f.label, "label", "", "what listings show of the hit")
 	cmd.Flags().DurationVar(&f.resume, "resume", 0, "with --hit: keep the hit for so long when the connection is lost, or this command leaves it; 0: not at all")
 	cmd.Flags().StringVar(&f.ticket, "ticket", "", "with --resume: file for the hit's ticket, by which troupe hit resume takes it up again")
+	cmd.Flags().StringVar(&f.aim.Worker, "on", "", "only at the worker of this name, even if it takes longer")
+	cmd.Flags().StringVar(&f.aim.Where, "where", "", "only at workers with these labels, as gpu=a100|h100,zone!=b")
+	cmd.Flags().StringVar(&f.aim.Key, "affinity", "", "at the worker that the last call with this key went to, while it lives")
+	cmd.Flags().BoolVar(&f.failAbsent, "absent-fails", false, "with --on and --where: fail when there is no such worker, in place of waiting for one")
 	cmd.Flags().StringVar(&f.session, "session", "", "JSON that the worker's session is opened with")
 	return cmd
 }
 
 func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	open := assigner.OpenRequest{Service: args[0], Label: f.label}
+	if err := f.aimAt(&open); err != nil {
+		return usage(err)
+	}
 	if f.session != "" {
 		if !json.Valid([]byte(f.session)) {
 			return usage(fmt.Errorf(`--session %s is no JSON: write it as '{"key": "value"}'`, f.session))
@@ -118,6 +128,24 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 		}
 		return a.printReply(f.raw, newReply(open.Service, frames, time.Since(begun)))
 	})
+}
+
+// aimAt gives the open the target of the flags.
+func (f *callFlags) aimAt(open *assigner.OpenRequest) error {
+	if f.aim == (assigner.Target{}) {
+		if f.failAbsent {
+			return errors.New("--absent-fails without --on or --where: say which worker may be absent")
+		}
+		return nil
+	}
+	if f.failAbsent {
+		f.aim.Absent = assigner.AbsentFail
+	}
+	if err := f.aim.Validate(); err != nil {
+		return fmt.Errorf("--on, --where and --affinity: %w", err)
+	}
+	open.Target = f.aim
+	return nil
 }
 
 // checkResume looks at --resume and --ticket.

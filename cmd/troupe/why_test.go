@@ -49,7 +49,7 @@ func TestWhyACallIsStuck(t *testing.T) {
 	p := start(t, h.clients, "call", "sleep", "20s")
 	require.Equal(t, "it was noted: the call goes on, and its client may cancel it", h.why(t, "teller", "STUCK").Done)
 	table := troupe(t, exitOK, h.clients, "worker", "list").out.String()
-	require.Regexp(t, `(?m)^teller .* sleep +STUCK: the hit's thread has given no sign`, table)
+	require.Regexp(t, `(?m)^teller .* sleep +- +STUCK: the hit's thread has given no sign`, table)
 	p.signal(syscall.SIGINT)
 	p.exit()
 }

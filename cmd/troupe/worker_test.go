@@ -13,7 +13,7 @@ import (
 func TestWorkersAreListed(t *testing.T) {
 	h := newHouse(t)
 	require.Contains(t, troupe(t, exitOK, h.clients, "worker", "list").err.String(), "no worker is registered")
-	one := h.worker(t, "--name", "one", "--slots", "3", "--service", "echo,count")
+	one := h.worker(t, "--name", "one", "--slots", "3", "--service", "echo,count", "--label", "zone=b", "--label", "gpu=a100")
 	h.worker(t, "--name", "two", "--threads", "shared")
 	require.Regexp(t, `^worker +one\nbroker +ipc://\S+\nservices +count echo\nslots +3 \(threads pinned\)\n$`, one.out.String())
 
@@ -26,7 +26,7 @@ func TestWorkersAreListed(t *testing.T) {
 		[]any{w.Name, w.Slots, w.Threads, w.Lang, w.Services, w.PID})
 	require.Equal(t, 1, w.Used+page.Workers[1].Used)
 	table := troupe(t, exitOK, h.clients, "worker", "list").out.String()
-	require.Regexp(t, `(?m)^one +serving +[01]/3 +pinned +go +\S+ +\d+ +\d+ +\S+ +\S+ +count,echo +-$`, table)
+	require.Regexp(t, `(?m)^one +serving +[01]/3 +pinned +go +\S+ +\d+ +\d+ +\S+ +\S+ +count,echo +gpu=a100,zone=b +-$`, table)
 }
 
 func TestWorkerTellsWhatItOffersInJSON(t *testing.T) {

@@ -25,6 +25,7 @@ type workerFlags struct {
 	name     string
 	key      string
 	services []string
+	labels   map[string]string
 	command  string
 	framing  choice
 	slots    int
@@ -55,6 +56,7 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.key, "key", "", keyUsage)
 	flags.StringVar(&f.name, "name", "", "unique at the broker (default host and process id)")
 	flags.StringSliceVar(&f.services, "service", nil, "service to offer; may be repeated (default all demo services)")
+	flags.StringToStringVar(&f.labels, "label", nil, "NAME=VALUE that tasks may select workers by (call --where); may be repeated")
 	flags.StringVar(&f.command, "exec", "", "command that serves a hit of --service")
 	flags.Var(&f.framing, "framing", "how the command reads calls and writes replies: lines or blocks")
 	flags.IntVar(&f.slots, "slots", 8, "hits served at the same time")
@@ -90,7 +92,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, SlotIdle: f.slotIdle,
 		Stop: 5*time.Second + 3*f.patience, WriteOff: max(f.writeOff, -1), MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
-		Watch: assigner.WatchConfig{MaxZombies: f.zombies},
+		Watch: assigner.WatchConfig{MaxZombies: f.zombies}, Labels: f.labels,
+	}
+	if err := wire.CheckLabels(wire.Ready, f.labels); err != nil {
+		return c, fmt.Errorf("--label: %w", err)
 	}
 	var err error
 	if c.Key, err = loadKey(f.key); err != nil {

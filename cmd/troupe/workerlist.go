@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,10 +46,19 @@ func (a *app) printWorkers(page workerPage) error {
 	for i, w := range page.Workers {
 		rows[i] = []string{
 			w.Name, workerState(w.State, w.Zombies), slotsOf(w.Used, w.Slots, w.Max), w.Threads, w.Lang, w.Host, strconv.Itoa(w.PID),
-			strconv.FormatUint(w.Served, 10), age(w.AgeMS), age(w.Checked), strings.Join(w.Services, ","), w.Why,
+			strconv.FormatUint(w.Served, 10), age(w.AgeMS), age(w.Checked), strings.Join(w.Services, ","), labels(w.Labels), w.Why,
 		}
 	}
-	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE CHECKED SERVICES WHY", rows)
+	return a.table("WORKER STATE SLOTS THREADS LANG HOST PID HITS AGE CHECKED SERVICES LABELS WHY", rows)
+}
+
+// labels shows labels by name.
+func labels(all map[string]string) string {
+	parts := make([]string, 0, len(all))
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, k+"="+all[k])
+	}
+	return strings.Join(parts, ",")
 }
 
 // workerState shows a worker's state, and how many of its threads did not come back.

@@ -85,7 +85,7 @@ RULES = {  # type: name, flags that may be set, least and most frames after the 
     LEASE: ("lease", 0, 0, 0)}
 STATUS = ("ok bad-frame bad-version bad-type bad-flag too-large not-registered unknown-service unknown-hit not-owner stale-epoch bad-seq"
           " closed queue-full expired cancelled worker-gone service-error panicked name-taken draining peer-slow killed internal"
-          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken bad-body stuck").split()
+          " broker-gone refused bad-identity bad-key reply-lost fenced bad-token lease-over bad-part over-credit slot-taken bad-body stuck no-match").split()
 
 
 class Outcome(enum.IntEnum):
@@ -147,6 +147,7 @@ class BadPart(TroupeError, name="bad-part"): """A body in parts did not come as 
 class OverCredit(TroupeError, name="over-credit"): """More was sent than the receiver had allowed."""
 class BadBody(TroupeError, name="bad-body"): """The service could not read the body, and did not run; a service may raise it before it has done anything."""
 class Stuck(TroupeError, name="stuck"): """The call gave no sign for longer than its lease; `why` tells how long that was."""
+class NoMatch(TroupeError, name="no-match"): """Nobody who offers the service is what the target asks for."""
 class SlotTaken(TroupeError, name="slot-taken"): """The slot went to another hit meanwhile: try again."""
 class Internal(TroupeError, name="internal"): """The broker's actor of the hit crashed."""
 class NotRegistered(BrokerGone, name="not-registered"): """The broker does not know this connection: it was restarted."""
@@ -1101,12 +1102,14 @@ class Worker(_Side):
     join raises SystemExit(70), for whoever started the process to start it again.
     keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state.
     key: for a broker with keys, the string that `troupe keys add` has printed or a file with it, by default TROUPE_KEY's.
+    labels: what hits may select workers by (`target` of Client.open); worker, host and lang are there without being given.
     direct_bind: an endpoint of our own, as tcp://127.0.0.1:0, where clients may have hits without the broker on the way; direct_url is what
     they connect to, if that is another one."""
 
     def __init__(self, endpoint: Brokers, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
                  window: int = 0, max_slots: int = 0, slot_idle: float = 30, direct_bind: str = "", direct_url: str = "",
-                 key: str | None = None, write_off: float = 5, max_zombies: int = 16) -> None:
+                 key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None) -> None:
+        self.labels = dict(labels or {})
         self.services = dict(services or _SERVICES)
         if not self.services:
             raise ValueError("no service: put @service(NAME) on a function or a class first")
@@ -1165,6 +1168,8 @@ class Worker(_Side):
             about["slots_max"] = most
         if terms := {name: _TERMS[name] for name in self.services if _TERMS.get(name)}:
             about["terms"] = terms
+        if self.labels:
+            about["labels"] = self.labels
         if self._door:
             about |= {"direct": self._door.url, "direct_key": self._door.public}
         return READY, about
@@ -1875,6 +1880,13 @@ class _Way(_Link):
             self.drop(error)
 
 
+def _options(label: str, session: Any, resume: float, target: dict[str, str] | None) -> bytes:
+    """The options frame of OPEN."""
+    all_ = (("label", label or None), ("session", session), ("resume_ms", round(resume * 1000) or None), ("target", target or None))
+    options = {key: value for key, value in all_ if value is not None}
+    return json.dumps(options).encode() if options else b""
+
+
 class Client(_Side):
     """Connections to brokers' client endpoints. May be shared by threads; `with` closes it. Timeouts are seconds, None: no limit.
 
@@ -1892,26 +1904,26 @@ class Client(_Side):
         super().__init__(endpoint, name, window, key)
 
     def open(self, service: str, session: Any = None, label: str = "", timeout: float | None = 30, *, resume: float = 0,
-             direct: bool = False) -> Hit:
+             direct: bool = False, target: dict[str, str] | None = None) -> Hit:
         """Opens a hit. `session` (a value with a JSON form) is for the service, `label` names the hit in listings. Raises TroupeError.
 
         resume: for how many seconds the broker is to keep the hit, and answers, when our connection is lost; it is then taken up by itself.
-        direct: calls go to the worker without the broker on the way, which must have been given an endpoint for that."""
-        options = {key: value for key, value in (("label", label or None), ("session", session), ("resume_ms", round(resume * 1000) or None))
-                   if value is not None}
+        direct: calls go to the worker without the broker on the way, which must have been given an endpoint for that.
+        target: who may have it, exactly one of {"worker": NAME}, {"where": "gpu=a100|h100,zone!=b"}, {"key": KEY} (the worker that had this key last) and
+        {"member": ID} of `members`, with "absent": "fail" if it is not to wait for one."""
         flags = REF | DIRECT if direct else REF
-        return self._start(_Wait(None, [service.encode(), json.dumps(options).encode()], timeout, None, flags)).result()
+        return self._start(_Wait(None, [service.encode(), _options(label, session, resume, target)], timeout, None, flags)).result()
 
     def do(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None, *,
-           idempotent: bool = False) -> bytes | list[bytes]:
-        """Opens a hit for a single call, calls and closes, all in one message. As Hit.call otherwise."""
-        return self.do_async(service, body, timeout, progress, idempotent=idempotent).result()
+           idempotent: bool = False, label: str = "", target: dict[str, str] | None = None) -> bytes | list[bytes]:
+        """Opens a hit for a single call, calls and closes, all in one message. As open and Hit.call otherwise."""
+        return self.do_async(service, body, timeout, progress, idempotent=idempotent, label=label, target=target).result()
 
     def do_async(self, service: str, body: Body = None, timeout: float | None = 30, progress: Progress | None = None, *,
-                 idempotent: bool = False) -> futures.Future:
+                 idempotent: bool = False, label: str = "", target: dict[str, str] | None = None) -> futures.Future:
         """As do, without waiting."""
         flags = FIRST | LAST | REF | (IDEMPOTENT if idempotent else 0)
-        return self._start(_Wait(None, [service.encode(), b"", *_frames(body)], timeout, progress, flags))
+        return self._start(_Wait(None, [service.encode(), _options(label, None, 0, target), *_frames(body)], timeout, progress, flags))
 
     def resume(self, ticket: str, timeout: float | None = 30) -> Hit:
         """Takes a hit up again by its ticket; whoever has held it gets Fenced. Hit.inherited has its calls that were under way."""

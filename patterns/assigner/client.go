@@ -209,6 +209,8 @@ type OpenRequest struct {
 	// Resume asks the broker to keep the hit that long, and at most its --max-resume, when the client is lost: a client that comes back takes it up by
 	// itself, another one by Hit.Ticket. 0: the hit ends with its client's connection.
 	Resume time.Duration
+	// Target says which of the service's workers may have the hit; the zero Target: any.
+	Target Target
 }
 
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
@@ -312,10 +314,16 @@ func (r *OpenRequest) options() ([]byte, error) {
 	if r.Resume < 0 || r.Resume > 24*time.Hour || r.Resume > 0 && r.Resume < time.Millisecond {
 		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("OpenRequest.Resume is %v: from 1 ms to 24 h are possible", r.Resume), Service: r.Service}
 	}
-	if r.Label == "" && r.Session == nil && r.Resume == 0 {
+	if r.Label == "" && r.Session == nil && r.Resume == 0 && r.Target == (Target{}) {
 		return nil, nil
 	}
 	o := wire.OpenOptions{Label: r.Label, ResumeMS: r.Resume.Milliseconds()}
+	if r.Target != (Target{}) {
+		if err := r.Target.Validate(); err != nil {
+			return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: err.Error(), Service: r.Service}
+		}
+		o.Target = &r.Target
+	}
 	if r.Session != nil {
 		b, err := json.Marshal(r.Session)
 		if err != nil {

@@ -117,7 +117,7 @@ func (s *workerSide) greet() {
 		Direct: w.front.url(), DirectKey: w.front.directKey(),
 		Name: w.cfg.Name, Services: names, Slots: e.told.slots, SlotsMax: e.told.most,
 		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: kind,
-		SilenceMS: w.cfg.Silence.Milliseconds(), Terms: w.terms(),
+		SilenceMS: w.cfg.Silence.Milliseconds(), Terms: w.terms(), Labels: w.cfg.Labels,
 	}))
 	w.changed()
 }

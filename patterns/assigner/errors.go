@@ -35,6 +35,7 @@ var (
 	ErrBadPart        = errors.New("a body in parts is not whole")
 	ErrOverCredit     = errors.New("more was sent than the receiver has allowed")
 	ErrSlotTaken      = errors.New("the slot went to another hit")
+	ErrNoMatch        = errors.New("no worker is what the target asks for")
 )
 
 var sentinels = map[wire.Status]error{
@@ -43,7 +44,7 @@ var sentinels = map[wire.Status]error{
 	wire.UnknownHit: ErrClosed, wire.Killed: ErrKilled, wire.BrokerGone: ErrBrokerGone, wire.NotRegistered: ErrBrokerGone, wire.TooLarge: ErrTooLarge,
 	wire.PeerSlow: ErrPeerSlow, wire.Draining: ErrDraining, wire.NameTaken: ErrNameTaken, wire.Refused: ErrRefused, wire.Internal: ErrInternal,
 	wire.LeaseOver: ErrLeaseOver, wire.IsStuck: ErrStuck, wire.BadBody: ErrBadBody,
-	wire.BadToken: ErrBadToken, wire.BadPart: ErrBadPart, wire.OverCredit: ErrOverCredit, wire.SlotTaken: ErrSlotTaken,
+	wire.BadToken: ErrBadToken, wire.BadPart: ErrBadPart, wire.OverCredit: ErrOverCredit, wire.SlotTaken: ErrSlotTaken, wire.NoMatch: ErrNoMatch,
 	wire.BadKey: ErrBadKey, wire.LostReply: ErrReplyLost, wire.Fenced: ErrFenced,
 }
 

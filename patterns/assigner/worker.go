@@ -42,6 +42,7 @@ type WorkerConfig struct {
 	Key      string             // the one string that `troupe keys add` has printed, for a broker with keys; as ClientConfig.Key
 	Slots    int                // hits served at the same time; default 8
 	Services map[string]Service // by name
+	Labels   map[string]string  // for targets that select workers by them (Target.Where); worker, host and lang are there without being set
 	// MaxSlots is how far the slots grow when hits find none free; default: as many as Slots. A slot above Slots that was idle for SlotIdle is
 	// retired; default 30 s.
 	MaxSlots int
@@ -104,6 +105,9 @@ func (c *WorkerConfig) Validate() error {
 		return fmt.Errorf("assigner: WorkerConfig.WriteOff is %v: it may not be negative, but -1: never", c.WriteOff)
 	case c.Stop < 0 || c.MaxBody < 0 || c.Heartbeat < 0 || c.Silence < 0:
 		return fmt.Errorf("assigner: WorkerConfig.Stop %v, MaxBody %d, Heartbeat %v, Silence %v: none may be negative", c.Stop, c.MaxBody, c.Heartbeat, c.Silence)
+	}
+	if err := wire.CheckLabels(wire.Ready, c.Labels); err != nil {
+		return fmt.Errorf("assigner: WorkerConfig.Labels: %w", err)
 	}
 	for name, s := range c.Services {
 		if err := wire.CheckService([]byte(name)); err != nil {
