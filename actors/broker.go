@@ -110,7 +110,7 @@ func (a *brokerActor) rare(ctx actor.Context) {
 		m.Reply(answer)
 	case *Drain:
 		h.drained = append(h.drained, m.Done)
-		a.run(ctx, a.broker.Drain(h.take()))
+		a.run(ctx, a.broker.Drain(h.now(), h.take()))
 	case *Farewell:
 		a.run(ctx, a.broker.Farewell(h.take()))
 		m.Done()
@@ -182,6 +182,8 @@ func (a *brokerActor) effect(ctx actor.Context, e *machine.Effect) {
 	case machine.Cut:
 		a.house.ports.Logger.Warn("a peer's key is revoked", "peer", fmt.Sprintf("%x", e.To), "reason", e.Text)
 		a.house.ports.NewTimer(ctx.Self(), &cut{e.To, e.Text}).Set(a.house.now() + lastWords)
+	case machine.Report:
+		ctx.Send(ctx.Self(), &report{e.Event})
 	case machine.Ask:
 		a.ask(ctx, e.Worker, e.Event)
 	default:

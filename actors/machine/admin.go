@@ -13,7 +13,7 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, task.list, task.cancel, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
@@ -24,8 +24,11 @@ type AdminRequest struct {
 	ClientsTo []string `json:"clients_to,omitempty"`
 	WorkersTo []string `json:"workers_to,omitempty"`
 
-	Service string `json:"service,omitempty"` // with members: of which service
+	Service string `json:"service,omitempty"` // with members and task.list: of which service
 	Where   string `json:"where,omitempty"`   // with members: a selector of labels
+
+	Task  string `json:"task,omitempty"`  // with task.list and task.cancel: an id
+	State string `json:"state,omitempty"` // with task.list: queued, running, done or failed
 
 	Worker string `json:"worker,omitempty"` // with worker.alive and tree: its name; tree without: the broker's
 }
@@ -148,12 +151,16 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
+	case "task.list":
+		return b.listTasks(now, r), fx
+	case "task.cancel":
+		return b.cancelTasks(now, r, fx)
 	case "members":
 		return b.Members(r), fx
 	case "drain":
 		return b.drainOne(now, r, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members and, by ADMIN only, tree are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel and, by ADMIN only, tree are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {

@@ -31,6 +31,14 @@ func (b *Broker) open(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 	if err := b.mayOpen(c, m.Frame(0)); err != nil {
 		return refuse(fx, m, wire.Refused, "%v", err)
 	}
+	if o.task != nil {
+		return b.openTask(now, c, m, o, fx)
+	}
+	return b.place(now, c, m, o, fx)
+}
+
+// place gives a hit that may be opened to a worker, or lets it wait for one, or refuses it.
+func (b *Broker) place(now time.Duration, c *client, m *wire.Message, o options, fx []Effect) []Effect {
 	s := b.services[string(m.Frame(0))]
 	if m.Header.Flags.Has(wire.Direct) {
 		if err := checkDirect(m.Header.Flags); err != nil {
@@ -135,9 +143,12 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 	b.arrivals++
 	b.totals.Queued++
 	c.waiting++
-	w := &waiter{msg: m.Copy(), client: c, service: s, target: o.target, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
+	w := &waiter{task: o.kept, msg: m.Copy(), client: c, service: s, target: o.target, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
 	s.count(1)
 	s.queue.push(w)
+	if o.kept != nil {
+		o.kept.waiter = w
+	}
 	b.waiting.Fix(w)
 	return fx
 }
@@ -186,15 +197,21 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 	handle := b.ports.Reserve()
 	if handle == 0 {
 		w.fix() // it was chosen, so its turn is past
-		return refuse(fx, m, wire.QueueFull, "the broker holds as many hits as it has handles: close some")
+		const full = "the broker holds as many hits as it has handles: close some"
+		if o.kept != nil && o.kept.first == nil {
+			return b.taskFailed(now, o.kept, wire.QueueFull, full, nil, fx)
+		}
+		return refuse(fx, m, wire.QueueFull, full)
 	}
 	h := &Hit{
 		Handle: handle, Ref: m.Header.Hit, Client: c.peer, Worker: w.Peer, Attachment: 1, Assignment: b.occupy(w), Opened: now,
 		names: w.names[s.name], client: c, worker: w, changes: w.changes,
 	}
-	if o.label != "" {
-		label := o.label
-		h.label = &label
+	if o.label != "" || o.kept != nil {
+		h.tag = &tag{label: o.label, task: o.kept}
+	}
+	if o.kept != nil {
+		o.kept.waiter, o.kept.hit = nil, h
 	}
 	if m.Header.Flags.Has(wire.Direct) {
 		token := b.cfg.Token()
@@ -276,6 +293,7 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 
 func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Effect) []Effect {
 	o, _ := optionsOf(w.msg) // judged on arrival
+	o.kept = w.task
 	arg := w.msg.Header.Arg
 	if arg > 0 {
 		waited := uint32(min((now - w.since).Milliseconds(), math.MaxUint32))
@@ -299,6 +317,9 @@ func (b *Broker) Deadline() time.Duration {
 	if b.moves.Len() > 0 {
 		at = sooner(at, b.moves.First().redo.until)
 	}
+	if b.tasks.done.Len() > 0 {
+		at = sooner(at, b.tasks.done.First().until)
+	}
 	return at
 }
 
@@ -318,6 +339,7 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	fx = b.runJudge(now, fx)
 	fx = b.giveUp(now, fx)
 	fx = b.giveUpMoves(now, fx)
+	b.forgetTasks(now)
 	fx = b.giveUpSurveys(now, fx)
 	for b.waiting.Len() > 0 && b.waiting.First().deadline <= now {
 		w := b.waiting.First()
@@ -338,7 +360,7 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		default:
 			s, text = wire.UnknownService, fmt.Sprintf("no worker has offered the service %q (%s): start one, or correct the name", w.service.name, b.offered())
 		}
-		fx = b.failOpen(w.msg, s, text, fx)
+		fx = b.failOpen(now, w, s, text, nil, fx)
 	}
 	return fx
 }

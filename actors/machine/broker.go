@@ -22,6 +22,9 @@ type BrokerConfig struct {
 	MaxWait     time.Duration                      // how long one may wait that names no deadline, or a longer one
 	MaxCalls    uint32                             // calls under way per hit
 	MaxResume   time.Duration                      // how long a hit is kept without its client, at most; 0: not at all
+	MaxKeep     time.Duration                      // how long the answer of a task with an id is kept, at most
+	KeepMemory  int                                // bytes of such answers, all together
+	MaxTasks    int                                // tasks with ids, under way and kept
 	MaxKept     int                                // bytes of answers kept per hit that were not acknowledged
 	Silence     time.Duration                      // a silence of a connection longer than this is noticed; told in VITALS
 	Judges      bool                               // it gives FROZEN and STUCK by its own pulse
@@ -82,6 +85,7 @@ type Broker struct {
 	viewed    uint64                      // OPENs with a target
 	selectors int                         // views of selectors
 	enrolled  uint64                      // registrations so far
+	tasks     book                        // those with ids
 	keys      *schedule.Affinity[*Worker] // who had a key last
 	claims    map[wire.Peer]*claim        // of connections whose READY waits
 	epoch     uint32
@@ -110,6 +114,10 @@ type Totals struct {
 	Retired   uint64 `json:"slots_retired"`  // given up by their workers, or to hits of other brokers
 	Taken     uint64 `json:"slots_taken"`    // hits that came too late for their slot
 
+	Tasks     uint64 `json:"tasks_answered"`  // of those with ids
+	Again     uint64 `json:"tasks_asked"`     // again, by a submission with an id that is known, or by who has come back
+	Forgotten uint64 `json:"tasks_forgotten"` // answers that were kept long enough, or had to make room
+
 	Moved   uint64 `json:"hits_moved"`   // to another worker
 	Unmoved uint64 `json:"hits_unmoved"` // for which there was none in time
 }
@@ -131,7 +139,7 @@ func NewBroker(cfg BrokerConfig, ports Ports) *Broker {
 		cfg: cfg, ports: ports, limits: Limits{Calls: cfg.MaxCalls, Silence: cfg.Silence, moves: cfg.MaxMoves, redoHit: cfg.MoveHit, redo: cfg.MoveAll}, epoch: cfg.Epoch, services: make(map[string]*service),
 		clients: make(map[wire.Peer]*client), workers: make(map[wire.Peer]*Worker), names: make(map[string]*Worker), claims: make(map[wire.Peer]*claim),
 		byHandle: make(map[uint64]*Hit), all: hits{which: ofAll}, nobody: client{hits: hits{which: ofClient}}, limbo: Worker{hits: hits{which: ofWorker}}, moves: newMovers(), waiting: newDeadlines(), lines: newLines(), adrift: newDrifters(),
-		keys: schedule.NewAffinity[*Worker](maxKeys),
+		tasks: newBook(), keys: schedule.NewAffinity[*Worker](maxKeys),
 	}
 	b.beginJudging()
 	return b
@@ -179,10 +187,17 @@ func (b *Broker) over(_ time.Duration, m *wire.Message, fx []Effect) []Effect {
 	return unknownHit(m, fx)
 }
 
-// failOpen answers an OPEN that waited in vain. Nothing of it was started.
-func (b *Broker) failOpen(m *wire.Message, s wire.Status, text string, fx []Effect) []Effect {
+// failOpen answers an OPEN that waited in vain, and was taken out of its queue. Nothing of it was started. why is the record behind it, nil where there is none.
+func (b *Broker) failOpen(now time.Duration, w *waiter, s wire.Status, text string, why []byte, fx []Effect) []Effect {
 	b.totals.Failed++
-	return refuse(fx, m, s, "%s", text)
+	if w.task != nil {
+		return b.taskFailed(now, w.task, s, text, why, fx)
+	}
+	fx = refuse(fx, w.msg, s, "%s", text)
+	if why != nil {
+		fx[len(fx)-1].Frames[1] = why
+	}
+	return fx
 }
 
 // Ended takes the end of a hit: its slot is free.
@@ -192,6 +207,9 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 	}
 	w := h.worker
 	b.forget(now, h, s)
+	if t := h.task(); t != nil && t.done == nil { // what it has told came before
+		fx = b.taskFailed(now, t, wire.Internal, "the hit of the task ended without an answer: submit it again, and report it as a defect", nil, fx)
+	}
 	if w == &b.limbo {
 		return fx
 	}
@@ -242,11 +260,11 @@ func (b *Broker) Crashed(now time.Duration, handle uint64, what string, fx []Eff
 }
 
 // Drain makes the broker take no new hits; those that wait are told. Drained says when the open ones have ended.
-func (b *Broker) Drain(fx []Effect) []Effect {
+func (b *Broker) Drain(now time.Duration, fx []Effect) []Effect {
 	b.draining = true
 	b.eachWaiter(func(w *waiter) {
 		b.unqueue(w)
-		fx = b.failOpen(w.msg, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later", fx)
+		fx = b.failOpen(now, w, wire.Draining, "the broker takes no new hits, it is about to stop: open at another one, or later", nil, fx)
 	})
 	return fx
 }
@@ -281,7 +299,7 @@ func optionsOf(m *wire.Message) (options, error) {
 	case o.ResumeMS > 0 && m.Header.Flags.Has(wire.Direct):
 		err = errors.New("OPEN: resume_ms with the flag direct: a direct hit cannot be resumed, leave one of the two out")
 	}
-	return options{o.Label, time.Duration(o.ResumeMS) * time.Millisecond, o.Target}, err
+	return options{o.Label, time.Duration(o.ResumeMS) * time.Millisecond, o.Target, o.Task, nil}, err
 }
 
 // maxResumeMS keeps what a client asks for far from any overflow: 24 hours.

@@ -14,9 +14,10 @@ type client struct {
 	user    string // its public key; see BrokerConfig.User
 	window  int64  // bytes, as granted
 	hits    hits
-	waiting int   // its OPENs in queues
-	left    bool  // it has said BYE
-	line    *line // its connection, as the broker judges it; nil: it promises no heartbeats
+	waiting int              // its OPENs in queues
+	asks    map[uint64]*task // that it waits for, by its references
+	left    bool             // it has said BYE
+	line    *line            // its connection, as the broker judges it; nil: it promises no heartbeats
 }
 
 // hello registers a client. Said again it changes nothing: bytes have been counted against the window by then.
@@ -90,6 +91,7 @@ func (b *Broker) Lose(now time.Duration, g *wire.PeerGone, fx []Effect) []Effect
 // leave takes the end of a client. For good, it ends its hits; else some may be kept for it.
 func (b *Broker) leave(now time.Duration, c *client, why Why, final bool, fx []Effect) []Effect {
 	c.left = true
+	c.unask()
 	if c.waiting > 0 {
 		b.eachWaiter(func(w *waiter) {
 			if w.client == c {
@@ -121,6 +123,9 @@ func (b *Broker) byRef(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if !m.Header.Flags.Has(wire.Ref) || c == nil {
 		return b.over(now, m, fx)
 	}
+	if t := c.asks[m.Header.Hit]; t != nil {
+		return b.cancelTask(now, t, "its client", fx)
+	}
 	for h := c.hits.last; h != nil; h = h.links[ofClient].prev {
 		if h.Ref == m.Header.Hit && h.Client != 0 && (h.OneShot || !h.hears) {
 			return append(fx, Effect{Kind: Tell, Hit: h, Event: m})
@@ -139,5 +144,5 @@ func (b *Broker) byRef(now time.Duration, m *wire.Message, fx []Effect) []Effect
 		return fx
 	}
 	b.unqueue(found)
-	return b.failOpen(found.msg, wire.Cancelled, "cancelled by its client while it waited for a slot: open again if that was not meant", fx)
+	return b.failOpen(now, found, wire.Cancelled, "cancelled by its client while it waited for a slot: open again if that was not meant", nil, fx)
 }

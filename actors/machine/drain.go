@@ -31,7 +31,7 @@ func (b *Broker) drainOne(now time.Duration, r AdminRequest, fx []Effect) (any, 
 		}
 	}
 	if r.About == "" {
-		return b.drainAll(r, fx)
+		return b.drainAll(now, r, fx)
 	}
 	if len(r.ClientsTo) > 0 {
 		return fail("clients_to with the name of a worker: only a broker that drains sends its clients elsewhere"), fx
@@ -56,7 +56,7 @@ func (b *Broker) drainOne(now time.Duration, r AdminRequest, fx []Effect) (any, 
 }
 
 // drainAll makes the broker take no new hits. Its peers hear where else to go before those that wait here are sent away.
-func (b *Broker) drainAll(r AdminRequest, fx []Effect) (any, []Effect) {
+func (b *Broker) drainAll(now time.Duration, r AdminRequest, fx []Effect) (any, []Effect) {
 	if to := moving(r.ClientsTo); to != nil {
 		b.moved.clients = to
 		for p := range b.clients {
@@ -70,7 +70,7 @@ func (b *Broker) drainAll(r AdminRequest, fx []Effect) (any, []Effect) {
 		}
 	}
 	if !b.draining {
-		fx = b.Drain(fx)
+		fx = b.Drain(now, fx)
 	}
 	return DrainReport{b.cfg.Name, b.all.n}, fx
 }

@@ -14,7 +14,7 @@ func TestDraining(t *testing.T) {
 	c, w := s.client(), s.worker("w", 1)
 	h := s.opened(c, w, 1, 0)
 	c.open(2)
-	s.effects(s.home, s.broker.Drain(nil))
+	s.effects(s.home, s.broker.Drain(s.now, nil))
 	require.Equal(t, uint64(2), c.expectError(wire.Draining, wire.NeverStarted, "about to stop", "open at another one").Header.Hit)
 	require.Equal(t, machine.Inventory{Clients: 1, Workers: 1, Names: 1, Hits: 1, Listed: 1, Places: 1}, s.broker.Inventory())
 

@@ -144,6 +144,10 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 		return b.slotsChanged(now, e, fx)
 	case *Surveyed:
 		return b.surveyAnswered(e, fx)
+	case *taskSettled:
+		return b.settleTask(now, e.Task, e.Answer, fx)
+	case *taskWorking:
+		return b.taskWorks(e, fx)
 	case *SlotFreed:
 		return b.slotFree(now, e.Worker, fx)
 	case *Orphaned:

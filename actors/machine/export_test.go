@@ -124,3 +124,7 @@ func (b *Broker) Stranded() string {
 
 // Services returns how many records of services and views there are.
 func (b *Broker) Services() int { return len(b.services) }
+
+// KeptAnswers returns how many answers of tasks are kept, and Tasks how many are known.
+func (b *Broker) KeptAnswers() int { return b.tasks.done.Len() }
+func (b *Broker) Tasks() int       { return len(b.tasks.byKey) }

@@ -51,7 +51,7 @@ type Hit struct {
 	runner      uint32        // its place among those that may run a call, from 1; 0: it is not there
 	progress    liveness.Call // of its thread: OPENED, WORKING, PART and answers are the signs
 	Opened      time.Duration
-	label       *string
+	tag         *tag  // nil for most
 	keep        *keep // what outlives its client, nil for most hits
 	redo        *redo // what outlives its worker, nil where nothing does
 	names       *Names
@@ -258,7 +258,7 @@ func (h *Hit) Begin(now time.Duration, m *wire.Message, arg uint32, fx []Effect)
 		h.Accepted = 1
 	}
 	if head.Flags.Has(wire.Last) {
-		h.OneShot, h.hears, h.LastSeq = true, true, 1
+		h.OneShot, h.hears, h.LastSeq = true, h.task() == nil, 1
 	}
 	return append(fx, Effect{Kind: Forward, To: h.Worker, Header: head, Msg: m})
 }
@@ -283,10 +283,25 @@ func (h *Hit) over(s wire.Status, fx []Effect) []Effect {
 
 // Label is what its client calls it.
 func (h *Hit) Label() string {
-	if h.label == nil {
+	if h.tag == nil {
 		return ""
 	}
-	return *h.label
+	return h.tag.label
+}
+
+// tag is what few hits have: a label, and the task that they serve.
+type tag struct {
+	label string
+	task  *task
+	told  bool // the broker knows the answer of that
+}
+
+// task returns the task that the hit serves, nil for most.
+func (h *Hit) task() *task {
+	if h.tag == nil {
+		return nil
+	}
+	return h.tag.task
 }
 
 // age returns how long the hit has lived, in words.

@@ -21,7 +21,7 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 		}
 		h.Client, h.hears = 0, false
 		if h.State == Moving {
-			return h.over(wire.Cancelled, fx)
+			return h.over(wire.Cancelled, h.cancelled(l, fx))
 		}
 		if h.doomed() {
 			return h.concede(now, fx)
@@ -40,6 +40,14 @@ func (h *Hit) Lose(now time.Duration, l *Lost, fx []Effect) []Effect {
 	h.keepWhy(why)
 	text := fmt.Sprintf("worker %s is lost: %s: %s: open the hit again", h.names.Worker, why.Detector, why.Measured)
 	return h.over(wire.WorkerGone, h.tellClosed(wire.WorkerGone, h.mayHaveBegun(), []byte(text), why.JSON(), fx))
+}
+
+// cancelled answers a task that nobody runs at present.
+func (h *Hit) cancelled(l *Lost, fx []Effect) []Effect {
+	if h.task() == nil {
+		return fx
+	}
+	return h.failOpen(wire.Cancelled, h.ran(), []byte(l.Why.Measured+" while it was on its way to another worker"), nil, fx)
 }
 
 // Kill ends the hit by an operator's order: the client is told at once, the slot is free when the worker has ended.
@@ -72,7 +80,7 @@ func (h *Hit) crash(now time.Duration, what string, fx []Effect) []Effect {
 
 // failOpen answers an OPEN that came to nothing. begun is 0 if its call never started.
 func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
-	if h.Client == 0 {
+	if h.Client == 0 && h.task() == nil {
 		return fx
 	}
 	head := wire.Header{Type: wire.Error, Flags: wire.Ref, Status: s, Hit: h.Ref, Seq: h.Accepted, Arg: uint32(wire.NeverStarted)}
@@ -85,11 +93,21 @@ func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effec
 	if len(text) == 0 {
 		text = []byte("the session could not be opened (" + s.String() + "): the log of worker " + h.names.Worker + " may tell why")
 	}
+	if h.task() != nil {
+		frames := [][]byte{text}
+		if why != nil {
+			frames = append(frames, why)
+		}
+		return h.report(head, frames, fx)
+	}
 	return append(fx, Effect{Kind: Count, Status: s}, send(h.Client, head, text, why))
 }
 
 // tellClosed tells the client that the hit is over. begun is the highest seq that may have begun.
 func (h *Hit) tellClosed(s wire.Status, begun uint32, text, why []byte, fx []Effect) []Effect {
+	if h.task() != nil {
+		return h.failOpen(s, begun, text, why, fx)
+	}
 	if h.Client == 0 && h.keep == nil {
 		return fx
 	}

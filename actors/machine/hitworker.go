@@ -58,7 +58,7 @@ func (h *Hit) notNext(m *wire.Message, fx []Effect) []Effect {
 // pass hands the client the whole answer, or the ERROR that ends one.
 func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 	seq := m.Header.Seq
-	if h.hears || h.keep != nil {
+	if h.hears || h.keep != nil || h.task() != nil {
 		head := h.toClient(m.Header.Type, seq)
 		head.Status, head.Arg = saidBy(m)
 		if h.redo != nil {
@@ -69,6 +69,9 @@ func (h *Hit) pass(m *wire.Message, fx []Effect) []Effect {
 		}
 		if h.keep != nil {
 			h.keep.add(head, m)
+		}
+		if h.task() != nil {
+			fx = h.report(head, m.Body, fx)
 		}
 		if h.hears {
 			fx = append(fx, Effect{Kind: Forward, To: h.Client, Header: head, Msg: m})
@@ -165,6 +168,9 @@ func (h *Hit) failure(now time.Duration, m *wire.Message, fx []Effect) []Effect 
 // working passes a report of progress on.
 func (h *Hit) working(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	h.progress.Renew(now)
+	if h.task() != nil && m.Header.Seq == 1 && !h.tag.told {
+		return append(fx, Effect{Kind: Report, Event: &taskWorking{h.task(), m.Copy()}})
+	}
 	if !h.hears || m.Header.Seq <= h.Answered || m.Header.Seq > h.Accepted {
 		return fx
 	}

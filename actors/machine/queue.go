@@ -14,6 +14,7 @@ type waiter struct {
 	client   *client
 	service  *service
 	target   *wire.Target // nil: any worker
+	task     *task        // nil: its client is told
 	order    uint64       // of arrival at the broker
 	since    time.Duration
 	limit    time.Duration // until when it may wait

@@ -201,7 +201,7 @@ func (h *Hit) movable() bool {
 	switch {
 	case r == nil || r.pinned || r.missing > 0 || r.moves >= h.names.limits.moves || r.stopped > h.Answered:
 		return false
-	case h.Client == 0 && !h.adrift():
+	case h.Client == 0 && h.task() == nil && !h.adrift():
 		return false // nobody wants it
 	case h.flow != nil && h.flow.down.on:
 		return false // its client has half a reply

@@ -12,6 +12,8 @@ type options struct {
 	label  string
 	resume time.Duration
 	target *wire.Target // nil: any worker
+	task   *wire.TaskOptions
+	kept   *task // of that
 }
 
 // keepFor gives a fresh hit what it needs to outlive its client, if its OPEN asks for that.

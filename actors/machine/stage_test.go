@@ -117,6 +117,7 @@ func config() machine.BrokerConfig {
 		MaxWait: 30 * time.Second, MaxCalls: 4, Grace: 10 * time.Second, Ask: time.Second, Admin: true, Epoch: 100, Lease: 2 * time.Second,
 		Token:     func() [machine.TokenSize]byte { return [machine.TokenSize]byte([]byte("a one-time token")) },
 		MaxResume: time.Minute, MaxKept: 1000, Silence: 3 * time.Second,
+		MaxKeep: time.Minute, KeepMemory: 1000, MaxTasks: 5,
 	}
 }
 

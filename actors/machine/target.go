@@ -239,6 +239,9 @@ func (b *Broker) requeue(w *waiter, s *service) *waiter {
 	b.unqueue(w)
 	x.service, x.index = s, -1
 	x.client.waiting++
+	if x.task != nil {
+		x.task.waiter = &x
+	}
 	s.count(1)
 	s.queue.insert(&x)
 	b.waiting.Fix(&x)
@@ -296,11 +299,11 @@ func (b *Broker) targetGone(now time.Duration, w *Worker, x *waiter, s wire.Stat
 	if why != nil {
 		text = fmt.Sprintf("worker %s, which the hit was to have, is lost: %s: %s: choose another one", w.Name, why.Detector, why.Measured)
 	}
-	fx = b.failOpen(x.msg, s, text, fx)
+	var record []byte
 	if why != nil {
-		fx[len(fx)-1].Frames[1] = why.JSON()
+		record = why.JSON()
 	}
-	return fx
+	return b.failOpen(now, x, s, text, record, fx)
 }
 
 // MemberRow is one worker that may have hits of a service, in the answer to members.

@@ -20,7 +20,7 @@ func (h *Hit) vitals(now time.Duration, m *wire.Message, fx []Effect) []Effect {
 	}
 	if m.From == h.Worker {
 		v.Peer = "client"
-		if v.Alive = h.Client != 0; !v.Alive {
+		if v.Alive = h.Client != 0 || h.task() != nil; !v.Alive {
 			v.By = "its connection is lost, or it has left the hit"
 		}
 	}

@@ -157,7 +157,7 @@ func (w *world) check() {
 	require.Equal(t, i.Hits, i.Listed)
 	require.Equal(t, i.Hits, len(w.stage.handles.inUse), "a handle for each hit")
 	require.Equal(t, i.Queued, i.Deadlines)
-	require.Equal(t, i.Deadlines+i.Adrift+i.Moving == 0, w.broker.Deadline() == 0)
+	require.Equal(t, i.Deadlines+i.Adrift+i.Moving+w.broker.KeptAnswers() == 0, w.broker.Deadline() == 0)
 	require.LessOrEqual(t, i.Names, i.Workers)
 	require.LessOrEqual(t, i.Unoffered, 2*i.Queued, "that of all, and one of a target")
 	require.LessOrEqual(t, i.Places, 64*(len(offers)+w.broker.Services())+2*i.Queued)

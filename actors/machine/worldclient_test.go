@@ -129,6 +129,9 @@ func (c *player) open() {
 	if c.chance(3, "targeted") {
 		options = append(options, `"target": {`+targets[c.draw(len(targets), "target")]+`}`)
 	}
+	if o.flags.Has(oneShot) && c.chance(3, "with an id") {
+		options = append(options, fmt.Sprintf(`"task": {"id":"%d-%d","keep_ms":%d}`, c.link.ref, o.ref, c.draw(2, "kept")*2000))
+	}
 	if len(options) > 0 {
 		frames[1] = "{" + strings.Join(options, ",") + "}"
 	}

@@ -118,6 +118,7 @@ func (w *world) leave() {
 	i := w.broker.Inventory()
 	i.Places = 0 // of an empty queue: a slice with nothing in it
 	require.Equal(w.t, machine.Inventory{}, i, "something is left")
+	require.Zero(w.t, w.broker.Tasks(), "a task is left")
 	require.Len(w.t, w.nodes, 1, "an actor is left")
 	require.Empty(w.t, w.stage.handles.inUse)
 }

@@ -86,6 +86,26 @@ type OpenOptions struct {
 	ResumeMS int64 `json:"resume_ms,omitempty"`
 	// Target says which workers may have it; nil: any that offers the service.
 	Target *Target `json:"target,omitempty"`
+	// Task makes a single call one that is known by an id.
+	Task *TaskOptions `json:"task,omitempty"`
+}
+
+// TaskOptions are those of a single call that outlives whoever submitted it, and whose answer does (hit.md, section 19).
+type TaskOptions struct {
+	ID     string `json:"id"`                // 1 to 128 printable characters; who submits it twice gets the one answer
+	KeepMS int64  `json:"keep_ms,omitempty"` // for how long the answer is kept
+	Attach bool   `json:"attach,omitempty"`  // nothing is run: an id that is not known is an error
+}
+
+// Validate judges the options of a task as a broker does. The error is a *BadMessage that names the field.
+func (t *TaskOptions) Validate() error {
+	if len(t.ID) == 0 || len(t.ID) > MaxName || strings.ContainsFunc(t.ID, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return bad(BadFrame, "OPEN: task: id is %.140q: 1 to %d printable ASCII characters without blanks are possible", t.ID, MaxName)
+	}
+	if t.KeepMS < 0 || t.KeepMS > 7*MaxLimitMS {
+		return bad(BadFrame, "OPEN: task: keep_ms is %d: from 0 to %d are possible", t.KeepMS, 7*MaxLimitMS)
+	}
+	return nil
 }
 
 // Limits of the cold path.
@@ -208,6 +228,9 @@ func ParseOptions(b []byte) (OpenOptions, error) {
 	err := parseJSON(Open, b, &o)
 	if err == nil && o.Target != nil {
 		err = o.Target.Validate()
+	}
+	if err == nil && o.Task != nil {
+		err = o.Task.Validate()
 	}
 	return o, err
 }

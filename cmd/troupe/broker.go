@@ -22,6 +22,7 @@ func (a *app) brokerCommand() *cobra.Command {
 	f := &brokerFlags{cfg: assigner.DefaultBrokerConfig(), admin: oneOf("auto", "on", "off")}
 	f.maxBody, f.window, f.maxKept = size(f.cfg.MaxBody), size(f.cfg.Window), size(f.cfg.MaxKept)
 	f.moveHit, f.moveAll = size(f.cfg.Repair.MaxHit), size(f.cfg.Repair.MaxAll)
+	f.keepMemory = size(f.cfg.Tasks.Memory)
 	cmd := &cobra.Command{
 		Use:   "broker",
 		Short: "Run a broker: it gives hits to workers and passes their calls",

@@ -24,6 +24,7 @@ type brokerFlags struct {
 	repairs         []string
 	moveHit         size
 	moveAll         size
+	keepMemory      size
 	drain           time.Duration
 	gcPercent       int
 	memory          size
@@ -50,6 +51,9 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
 	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
 	flags.Var(&f.maxKept, "max-kept", "answers kept per hit that can be resumed, until its client has acknowledged them")
+	flags.DurationVar(&c.Tasks.MaxKeep, "max-keep", c.Tasks.MaxKeep, "how long the answer of a task with an id may be kept, if its submission asks for that; 0: not at all")
+	flags.Var(&f.keepMemory, "keep-memory", "answers kept of tasks with ids, all together")
+	flags.IntVar(&c.Tasks.Most, "max-tasks", c.Tasks.Most, "tasks with ids, under way and kept")
 	flags.StringSliceVar(&f.policies, "policy", nil, "which worker gets the next hit, as SERVICE=NAME, or NAME for all others; may be repeated: "+policyNames()+" (default least-busy)")
 	flags.StringSliceVar(&f.repairs, "repair", nil, "what is done about calls whose worker fails them, as SERVICE=NAME, or NAME for all others; may be repeated: tell, fail, restart (default as the workers say)")
 	flags.IntVar(&c.Repair.MaxMoves, "max-moves", c.Repair.MaxMoves, "how often a hit may go to another worker under --repair restart; 0: never")
@@ -87,6 +91,8 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 		return c, fmt.Errorf("--drain is %v, --grace is %v and --stuck is %v: none may be negative", f.drain, c.Grace, c.Stuck)
 	case c.MaxQueue < 0 || c.MaxCalls < 1:
 		return c, fmt.Errorf("--max-queue is %d and --max-calls is %d: they start at 0 and 1", c.MaxQueue, c.MaxCalls)
+	case c.Tasks.MaxKeep < 0 || c.Tasks.Most < 1:
+		return c, fmt.Errorf("--max-keep is %v and --max-tasks is %d: they start at 0 and 1", c.Tasks.MaxKeep, c.Tasks.Most)
 	case f.gcPercent < 0:
 		return c, fmt.Errorf("--gc-percent is %d: it may not be negative; for a fixed amount use --memory-limit", f.gcPercent)
 	}
@@ -108,6 +114,9 @@ func (f *brokerFlags) config(a *app) (assigner.BrokerConfig, error) {
 	}
 	if c.MaxResume == 0 {
 		c.MaxResume = -1
+	}
+	if c.Tasks.Memory = int(f.keepMemory); c.Tasks.MaxKeep == 0 {
+		c.Tasks.MaxKeep = -1
 	}
 	if c.MaxQueue == 0 {
 		c.MaxQueue = -1

@@ -61,6 +61,8 @@ type BrokerConfig struct {
 	Grace time.Duration
 	// Policies says by service which worker gets the next hit; AnyService stands for all services that are not named. Default: LeastBusy.
 	Policies map[string]Policy
+	// Tasks bounds what is kept of tasks with ids.
+	Tasks TaskConfig
 	// Repair is what is done about calls whose workers fail them.
 	Repair RepairConfig
 	// Stop is how long the parts of the broker may take to stop, each; default 2 s.
@@ -118,6 +120,9 @@ func (c *BrokerConfig) Validate() error {
 		return errors.New("assigner: Admin: use AdminDefault, AdminOn or AdminOff")
 	}
 	if err := checkPolicies(c.Policies); err != nil {
+		return err
+	}
+	if err := c.Tasks.validate(); err != nil {
 		return err
 	}
 	if err := c.Repair.validate(); err != nil {
@@ -178,6 +183,7 @@ func (c BrokerConfig) withDefaults() BrokerConfig {
 	def(&c.Stop, 2*time.Second)
 	c.Grace = max(c.Grace, 0)
 	c.Repair.withDefaults()
+	c.Tasks.withDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -211,6 +211,8 @@ type OpenRequest struct {
 	Resume time.Duration
 	// Target says which of the service's workers may have the hit; the zero Target: any.
 	Target Target
+	// Task makes a single call (DoWith) one that is known by an id, and goes on without its client.
+	Task Task
 }
 
 // OpenWith opens a hit: it waits for the broker if need be, and for a free slot, as long as ctx allows (without a deadline: as long as the broker
@@ -238,6 +240,9 @@ func (c *Client) openOn(ctx context.Context, r OpenRequest, flags wire.Flags) (*
 	options, err := r.options()
 	if err != nil {
 		return nil, err
+	}
+	if r.Task != (Task{}) {
+		return nil, &Error{Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Task of a hit that stays open: a task is a single call, use DoWith"}
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | flags}
 	a, err := c.ask(ctx, r, h, options, nil, nil)
@@ -301,6 +306,10 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 		h.Flags |= wire.Idempotent
 	}
 	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
+	var e *Error
+	if r.Task.Attach && errors.As(err, &e) && e.Status == wire.UnknownHit {
+		e.cause = ErrUnknownTask
+	}
 	if next := c.heirs.afterwards(ctx, err); next != nil {
 		return next.DoWith(ctx, r, call)
 	}
@@ -314,7 +323,7 @@ func (r *OpenRequest) options() ([]byte, error) {
 	if r.Resume < 0 || r.Resume > 24*time.Hour || r.Resume > 0 && r.Resume < time.Millisecond {
 		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: fmt.Sprintf("OpenRequest.Resume is %v: from 1 ms to 24 h are possible", r.Resume), Service: r.Service}
 	}
-	if r.Label == "" && r.Session == nil && r.Resume == 0 && r.Target == (Target{}) {
+	if r.Label == "" && r.Session == nil && r.Resume == 0 && r.Target == (Target{}) && r.Task == (Task{}) {
 		return nil, nil
 	}
 	o := wire.OpenOptions{Label: r.Label, ResumeMS: r.Resume.Milliseconds()}
@@ -324,6 +333,11 @@ func (r *OpenRequest) options() ([]byte, error) {
 		}
 		o.Target = &r.Target
 	}
+	task, err := r.Task.options()
+	if err != nil {
+		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Text: err.Error(), Service: r.Service}
+	}
+	o.Task = task
 	if r.Session != nil {
 		b, err := json.Marshal(r.Session)
 		if err != nil {
