@@ -25,7 +25,7 @@ var sentinels = map[string]error{
 	"ErrPeerSlow": assigner.ErrPeerSlow, "ErrDraining": assigner.ErrDraining, "ErrNameTaken": assigner.ErrNameTaken, "ErrRefused": assigner.ErrRefused,
 	"ErrInternal": assigner.ErrInternal, "ErrProtocol": assigner.ErrProtocol, "ErrBadBody": assigner.ErrBadBody, "ErrLeaseOver": assigner.ErrLeaseOver,
 	"ErrBadToken": assigner.ErrBadToken, "ErrBadPart": assigner.ErrBadPart, "ErrOverCredit": assigner.ErrOverCredit, "ErrSlotTaken": assigner.ErrSlotTaken,
-	"ErrStuck":  assigner.ErrStuck, "ErrNoMatch": assigner.ErrNoMatch,
+	"ErrStuck": assigner.ErrStuck, "ErrNoMatch": assigner.ErrNoMatch,
 	"ErrBadKey": assigner.ErrBadKey, "ErrReplyLost": assigner.ErrReplyLost, "ErrFenced": assigner.ErrFenced,
 }
 
