@@ -84,7 +84,7 @@ type Broker struct {
 	arrivals  uint64
 	viewed    uint64                      // OPENs with a target
 	selectors int                         // views of selectors
-	enrolled  uint64                      // registrations so far
+	enrolled  uint32                      // registrations so far
 	tasks     book                        // those with ids
 	keys      *schedule.Affinity[*Worker] // who had a key last
 	claims    map[wire.Peer]*claim        // of connections whose READY waits

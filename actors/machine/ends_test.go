@@ -172,7 +172,7 @@ func TestALostWorkerWhileOpening(t *testing.T) {
 	m := c.expectError(wire.WorkerGone, wire.NeverStarted, "worker w is lost")
 	require.Equal(t, uint64(1), m.Header.Hit)
 	m = c.expectError(wire.WorkerGone, wire.Unknown)
-	require.Equal(t, wire.Header{Type: wire.Error, Flags: wire.Ref, Status: wire.WorkerGone, Hit: 2, Seq: 1, Arg: uint32(wire.Unknown)}, m.Header)
+	require.Equal(t, wire.Header{Type: wire.Error, Flags: wire.Ref, Status: wire.WorkerGone, Hit: 2, Epoch: 101, Seq: 1, Arg: uint32(wire.Unknown)}, m.Header)
 }
 
 func TestALostClientFreesItsSlots(t *testing.T) {

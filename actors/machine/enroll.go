@@ -2,7 +2,6 @@ package machine
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/schedule"
@@ -61,7 +60,10 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 	}
 	w.line = b.judgeLine(now, &line{to: peer, worker: w}, time.Duration(info.SilenceMS)*time.Millisecond)
 	b.enrolled++
-	w.member = uint64(b.cfg.Epoch)<<32 | b.enrolled&math.MaxUint32
+	if w.member = b.cfg.Epoch + b.enrolled; w.member == 0 {
+		b.enrolled++
+		w.member++
+	}
 	w.resize()
 	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
@@ -85,7 +87,7 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 // namesOf returns what the hits of a service at the worker share: what they say of themselves, and what the worker asks for the service.
 func (b *Broker) namesOf(w *Worker, service string) *Names {
 	t := w.Info.Terms[service]
-	n := &Names{limits: &b.limits, Service: service, Worker: w.Name, repair: repairOf(t.Repair)}
+	n := &Names{limits: &b.limits, Service: service, Worker: w.Name, member: w.member, repair: repairOf(t.Repair)}
 	if b.cfg.Repair != nil {
 		if set := b.cfg.Repair(service); set != "" {
 			n.repair, t.Repair = repairOf(set), set

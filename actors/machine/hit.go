@@ -78,6 +78,7 @@ type Limits struct {
 type Names struct {
 	Service string
 	Worker  string
+	member  uint32 // its registration
 	limits  *Limits
 	lease   time.Duration // how long a call may give no sign, 0: for ever
 	repair  repair        // what is done about a call that is stuck
@@ -266,7 +267,7 @@ func (h *Hit) Begin(now time.Duration, m *wire.Message, arg uint32, fx []Effect)
 // toClient is the header of a message on the client's leg.
 func (h *Hit) toClient(t wire.Type, seq uint32) wire.Header {
 	if h.OneShot {
-		return wire.Header{Type: t, Flags: wire.Ref, Hit: h.Ref, Seq: seq}
+		return wire.Header{Type: t, Flags: wire.Ref, Hit: h.Ref, Epoch: h.names.member, Seq: seq}
 	}
 	return wire.Header{Type: t, Hit: h.Handle, Epoch: h.Attachment, Seq: seq}
 }

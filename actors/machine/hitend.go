@@ -83,7 +83,7 @@ func (h *Hit) failOpen(s wire.Status, begun uint32, text, why []byte, fx []Effec
 	if h.Client == 0 && h.task() == nil {
 		return fx
 	}
-	head := wire.Header{Type: wire.Error, Flags: wire.Ref, Status: s, Hit: h.Ref, Seq: h.Accepted, Arg: uint32(wire.NeverStarted)}
+	head := wire.Header{Type: wire.Error, Flags: wire.Ref, Status: s, Hit: h.Ref, Epoch: h.names.member, Seq: h.Accepted, Arg: uint32(wire.NeverStarted)}
 	if begun > 0 {
 		head.Arg = uint32(wire.Unknown)
 	}

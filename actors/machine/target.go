@@ -3,6 +3,7 @@ package machine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type view struct {
 	base   *service
 	text   string // the target, in words
 	worker string // of this name, if not empty
-	member uint64 // of this registration, if not 0
+	member uint32 // of this registration, if not 0
 	where  schedule.Selector
 	used   uint64 // when it was last, in OPENs
 }
@@ -49,6 +50,8 @@ func (w *Worker) label(name string) (string, bool) {
 		return w.Info.Host, true
 	case "lang":
 		return w.Info.Lang, true
+	case "member":
+		return strconv.FormatUint(uint64(w.member), 16), true
 	}
 	v, ok := w.Info.Labels[name]
 	return v, ok

@@ -78,6 +78,10 @@ func (b *Broker) openTask(now time.Duration, c *client, m *wire.Message, o optio
 	}
 	key := c.user + "\x00" + id
 	t := b.tasks.byKey[key]
+	if t != nil && o.task.Again && t.state() == "failed" {
+		b.tasks.drop(t)
+		t = nil
+	}
 	switch {
 	case t != nil && t.service != string(m.Frame(0)):
 		return refuse(fx, m, wire.BadKey, "task %s is one of service %q: give another task another id", id, t.service)
@@ -171,12 +175,16 @@ func (k *book) forget(b *Broker) bool {
 	if k.done.Len() == 0 {
 		return false
 	}
-	t := k.done.First()
+	k.drop(k.done.First())
+	b.totals.Forgotten++
+	return true
+}
+
+// drop takes one that is answered out.
+func (k *book) drop(t *task) {
 	k.done.Remove(t)
 	k.bytes -= t.bytes
 	k.remove(t)
-	b.totals.Forgotten++
-	return true
 }
 
 // forgetTasks gives up the answers whose time is over.

@@ -54,7 +54,8 @@ func TestATaskRunsOnce(t *testing.T) {
 	w.say(wire.Header{Type: wire.Reply, Flags: wire.Last, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: 1}, "done", "well")
 	for c, ref := range map[*peer]uint64{c1: 7, c2: 9} {
 		got := c.expect(wire.Reply)
-		require.Equal(t, wire.Header{Type: wire.Reply, Flags: wire.Ref | wire.Last, Hit: ref, Seq: 1}, headOf(got))
+		require.Equal(t, wire.Header{Type: wire.Reply, Flags: wire.Ref | wire.Last, Hit: ref, Epoch: got.Header.Epoch, Seq: 1}, headOf(got))
+		require.NotZero(t, got.Header.Epoch, "who has done it")
 		require.Equal(t, "well", string(got.Frame(1)))
 	}
 	require.Zero(t, s.used())
@@ -114,6 +115,16 @@ func TestTasksThatFail(t *testing.T) {
 	require.NotEmpty(t, m.Frame(1))
 	require.Equal(t, "failed", s.tasks(t, `,"task":"late"`).Tasks[0].State)
 
+	w = s.worker("w", 1)
+	c.submit(3, `"id":"late","keep_ms":60000`)
+	c.expectError(wire.Expired, wire.NeverStarted)
+	c.submit(3, `"id":"late","keep_ms":60000,"again":true`)
+	w.serve()
+	c.expect(wire.Reply)
+	c.submit(3, `"id":"late","again":true`)
+	c.expect(wire.Reply)
+	w.silent()
+
 	c.submit(4, `"id":"`+strings.Repeat("x", 129)+`"`)
 	c.expectError(wire.BadFrame, wire.NeverStarted, "task", "id")
 	c.submit(4, `"id":"a","keep_ms":-1`)
@@ -122,6 +133,7 @@ func TestTasksThatFail(t *testing.T) {
 	c.expectError(wire.BadFlag, wire.NeverStarted, "one call")
 	c.openFor(4, oneShot, 0, "other", `{"task":{"id":"lost"}}`, "x")
 	c.expectError(wire.BadKey, wire.NeverStarted, "service")
+	c.open(5)
 	c.openFor(4, oneShot|wire.Now, 0, "echo", `{"task":{"id":"now"}}`, "x")
 	c.expectError(wire.QueueFull, wire.NeverStarted)
 	require.Empty(t, s.tasks(t, `,"task":"now"`).Tasks, "what was refused is not known")

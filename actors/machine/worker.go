@@ -32,7 +32,7 @@ type Worker struct {
 	State    WorkerState
 	Since    time.Duration // when it registered
 	Served   uint64        // hits given to it
-	member   uint64        // names this registration among all of its broker's
+	member   uint32        // names this registration among all of its broker's
 	welcome  []byte
 	rival    *wire.Message // READY of the one that claims the name, owning its bytes
 	deadline time.Duration // until when the answer is awaited

@@ -94,6 +94,7 @@ type OpenOptions struct {
 type TaskOptions struct {
 	ID     string `json:"id"`                // 1 to 128 printable characters; who submits it twice gets the one answer
 	KeepMS int64  `json:"keep_ms,omitempty"` // for how long the answer is kept
+	Again  bool   `json:"again,omitempty"`   // one that has failed is run again
 	Attach bool   `json:"attach,omitempty"`  // nothing is run: an id that is not known is an error
 }
 

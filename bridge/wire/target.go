@@ -52,12 +52,12 @@ func (t *Target) Validate() error {
 }
 
 // ParseMember reads the name of a worker's registration. The error is a *BadMessage.
-func ParseMember(s string) (uint64, error) {
-	n, err := strconv.ParseUint(s, 16, 64)
+func ParseMember(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 16, 32)
 	if err != nil || n == 0 {
 		return 0, bad(BadFrame, "OPEN: target: member is %.100q: take it from the command members", s)
 	}
-	return n, nil
+	return uint32(n), nil
 }
 
 // CheckLabels judges labels that a message of type t says. The error is a *BadMessage.
@@ -69,7 +69,7 @@ func CheckLabels(t Type, labels map[string]string) error {
 		switch {
 		case !IsLabelKey(k):
 			return bad(BadFrame, "%v: labels: %.100q is no label: letters, digits and ._/- are possible, at most %d bytes", t, k, MaxLabelKey)
-		case k == "worker" || k == "host" || k == "lang":
+		case k == "worker" || k == "host" || k == "lang" || k == "member":
 			return bad(BadFrame, "%v: labels: %s is there without being said: leave it out", t, k)
 		case !IsLabelValue(v):
 			return bad(BadFrame, "%v: labels: %s is %.200q: printable ASCII without blanks and ,|=! is possible, at most %d bytes", t, k, v, MaxLabel)

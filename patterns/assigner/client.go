@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -285,21 +286,33 @@ func (c *Client) Do(ctx context.Context, service string, body []byte) ([]byte, e
 
 // DoWith is Do with all choices. The reply's frames are the caller's.
 func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]byte, error) {
+	a, err := c.DoAt(ctx, r, call)
+	return a.Frames, err
+}
+
+// Answer is what came of a single call.
+type Answer struct {
+	Frames [][]byte // of the reply; the caller's
+	Member string   // the registration of the worker that had it, as Member.ID; empty: none had
+}
+
+// DoAt is DoWith that tells who had the call, also with an error.
+func (c *Client) DoAt(ctx context.Context, r OpenRequest, call Request) (Answer, error) {
 	options, err := r.options()
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	if r.Resume != 0 {
-		return nil, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
+		return Answer{}, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
 	}
 	if call.Body != nil {
-		return nil, &Error{
+		return Answer{}, &Error{
 			Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service,
 			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
 		}
 	}
 	if next := c.heirs.instead(ctx); next != nil {
-		return next.DoWith(ctx, r, call)
+		return next.DoAt(ctx, r, call)
 	}
 	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
 	if call.Idempotent {
@@ -311,9 +324,13 @@ func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]b
 		e.cause = ErrUnknownTask
 	}
 	if next := c.heirs.afterwards(ctx, err); next != nil {
-		return next.DoWith(ctx, r, call)
+		return next.DoAt(ctx, r, call)
 	}
-	return a.frames, err
+	got := Answer{Frames: a.frames}
+	if a.member != 0 {
+		got.Member = strconv.FormatUint(uint64(a.member), 16)
+	}
+	return got, err
 }
 
 func (r *OpenRequest) options() ([]byte, error) {

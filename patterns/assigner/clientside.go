@@ -251,13 +251,19 @@ func (u *uplink) drop(handle uint64) {
 
 // toAnswer turns a REPLY, REPORT or ERROR into an answer that owns its bytes.
 func toAnswer(m *wire.Message) answer {
-	if m.Header.Type == wire.Error {
-		return answer{err: &Error{Status: m.Header.Status, Outcome: outcomeOf(m.Header.Arg), Text: string(m.Frame(0)), Why: clone(m.Frame(1))}}
+	var a answer
+	if m.Header.Flags.Has(wire.Ref) {
+		a.member = m.Header.Epoch
 	}
-	if len(m.Body) == 1 {
-		return answer{frames: [][]byte{append(make([]byte, 0, len(m.Body[0])), m.Body[0]...)}}
+	switch {
+	case m.Header.Type == wire.Error:
+		a.err = &Error{Status: m.Header.Status, Outcome: outcomeOf(m.Header.Arg), Text: string(m.Frame(0)), Why: clone(m.Frame(1))}
+	case len(m.Body) == 1:
+		a.frames = [][]byte{append(make([]byte, 0, len(m.Body[0])), m.Body[0]...)}
+	default:
+		a.frames = m.Copy().Body
 	}
-	return answer{frames: m.Copy().Body}
+	return a
 }
 
 // outcomeOf reads an outcome; what this library does not know may mean anything.

@@ -20,6 +20,7 @@ type answer struct {
 	frames [][]byte
 	in     *inflow // the rest of a reply that comes in parts
 	hit    *Hit
+	member uint32 // that served a single call, 0: none
 	err    error
 }
 

@@ -50,9 +50,9 @@ func TestTargetsChooseWorkers(t *testing.T) {
 	require.Len(t, members, 2)
 	require.Equal(t, "w1", members[0].Worker)
 	require.Equal(t, map[string]string{"gpu": "a100"}, members[0].Labels)
-	got, err := ask(assigner.Target{Member: members[1].ID})
+	a, err := c.DoAt(limited(t), assigner.OpenRequest{Service: "who", Target: assigner.Target{Member: members[1].ID}}, assigner.Request{Frames: [][]byte{nil}})
 	require.NoError(t, err)
-	require.Equal(t, "w2", got)
+	require.Equal(t, assigner.Answer{Frames: [][]byte{[]byte("w2")}, Member: members[1].ID}, a)
 
 	_, err = ask(assigner.Target{Where: "gpu=none", Absent: assigner.AbsentFail})
 	requireError(t, err, assigner.ErrNoMatch, assigner.NeverStarted)

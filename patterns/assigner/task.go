@@ -16,6 +16,8 @@ type Task struct {
 	ID string
 	// Keep is for how long the broker keeps the answer from when it was given, at most its TaskConfig.MaxKeep; 0: not at all. From 1 ms to 7 days.
 	Keep time.Duration
+	// Again runs a task that has failed again, in place of telling its error.
+	Again bool
 	// Attach asks for the answer of a task that was submitted before, and runs nothing: the body is ignored. An id that is not known is ErrUnknownTask.
 	Attach bool
 }
@@ -33,7 +35,7 @@ func (t *Task) options() (*wire.TaskOptions, error) {
 	if t.Keep < 0 || t.Keep > maxKeep || t.Keep > 0 && t.Keep < time.Millisecond {
 		return nil, fmt.Errorf("OpenRequest.Task.Keep is %v: from 1 ms to %v are possible, or 0", t.Keep, maxKeep)
 	}
-	o := &wire.TaskOptions{ID: t.ID, KeepMS: t.Keep.Milliseconds(), Attach: t.Attach}
+	o := &wire.TaskOptions{ID: t.ID, KeepMS: t.Keep.Milliseconds(), Again: t.Again, Attach: t.Attach}
 	return o, o.Validate()
 }
 
