@@ -261,7 +261,11 @@ func (c *Client) ask(ctx context.Context, r OpenRequest, h wire.Header, options 
 		if err != nil {
 			return answer{}, err
 		}
-		a, err := c.up.await(ctx, p, func() { c.up.forget(p) })
+		a, err := c.up.await(ctx, p, func() {
+			if !errors.Is(context.Cause(ctx), ErrLeave) {
+				c.up.forget(p)
+			}
+		})
 		if !slotTaken(err) {
 			return a, c.up.name(err, r.Service, 0)
 		}

@@ -171,6 +171,13 @@ func (s *slot) promise(d time.Duration) {
 
 // cancel stops the call with this seq, 0: all that have arrived up to at. It runs on the loop, while the slot's thread may be in a call.
 func (s *slot) cancel(seq uint32, at time.Duration) {
+	if s.interrupt(seq, at) {
+		s.worker.exits.look(s)
+	}
+}
+
+// interrupt is cancel without looking after the session's end, which it reports whether somebody should. It may be called from any goroutine.
+func (s *slot) interrupt(seq uint32, at time.Duration) (look bool) {
 	s.mu.Lock()
 	run := s.current
 	switch {
@@ -188,14 +195,12 @@ func (s *slot) cancel(seq uint32, at time.Duration) {
 	if run != nil && s.stopped == 0 {
 		s.stopped = max(s.worker.hub.loop.Now(), 1)
 	}
-	look := run != nil && (s.ends || s.oneshot || s.final)
+	look = run != nil && (s.ends || s.oneshot || s.final)
 	s.mu.Unlock()
 	if run != nil {
 		run.cancel(context.Canceled)
 	}
-	if look {
-		s.worker.exits.look(s)
-	}
+	return look
 }
 
 // orphanage tells a slot that its connection is gone.

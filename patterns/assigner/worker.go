@@ -355,7 +355,7 @@ func (w *Worker) close(ctx context.Context) error {
 	w.draining = true
 	for _, e := range w.brokers {
 		for _, s := range e.slots {
-			s.cancel(0, w.hub.loop.Now()+time.Hour)
+			s.interrupt(0, w.hub.loop.Now()+time.Hour) // the end of the worker has limits of its own
 		}
 	}
 	w.mu.Unlock()
