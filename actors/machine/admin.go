@@ -118,6 +118,12 @@ func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if err == nil && r.Cmd == "members" { // whoever may open hits may know who is there
 		return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(b.members(m, r))))
 	}
+	if c := b.clients[m.From]; err == nil && r.Cmd == "task.list" && r.Task != "" && c != nil && !c.left { // and of a task of its own how it stands
+		if t := b.tasks.byKey[c.user+"\x00"+r.Task]; t != nil {
+			rows := map[string]any{"tasks": []TaskRow{b.taskRow(now, t)}, "total": 1}
+			return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(rows)))
+		}
+	}
 	if !b.cfg.Admin {
 		return refuse(fx, m, wire.Refused, "ADMIN is off at this broker: start it with --admin")
 	}

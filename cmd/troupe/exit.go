@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/cmd/troupe/internal/settings"
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/patterns/tasks"
 )
 
 // The exit codes.
@@ -96,6 +97,10 @@ func newFailure(err error) failure {
 		return f
 	}
 	f.Error = e.Text
+	var t *tasks.Error
+	if errors.As(err, &t) && len(t.Attempts) > 1 {
+		f.Error += fmt.Sprintf(" (%d attempts)", len(t.Attempts))
+	}
 	f.Service, f.Status, f.Outcome, f.Next = e.Service, e.Status.String(), e.Outcome.String(), next[e.Status]
 	if e.Status == wire.Expired && e.Outcome == assigner.NeverStarted {
 		f.Next += "; `troupe hit list` shows who has the slots"

@@ -176,3 +176,13 @@ func (l *lines) find(text string, late <-chan time.Time) (string, error) {
 		}
 	}
 }
+
+// troupeIn is troupe with something on standard input.
+func troupeIn(t *testing.T, code int, in string, words ...string) *process {
+	t.Helper()
+	p := start(t, words...)
+	_, err := io.WriteString(p.stdin, in)
+	require.NoError(t, err)
+	require.NoError(t, p.stdin.Close())
+	return p.expect(code)
+}

@@ -8,13 +8,13 @@ import (
 
 // reply is an answer as -o json prints it. Frames are text, or base64 where one of them is not UTF-8.
 type reply struct {
-	Service  string   `json:"service"`
+	Service  string   `json:"service,omitempty"`
 	Hit      string   `json:"hit,omitempty"`
 	Worker   string   `json:"worker,omitempty"`
 	Thread   int      `json:"thread,omitempty"`
 	Encoding string   `json:"encoding"`
 	Frames   []string `json:"frames"`
-	MS       float64  `json:"ms"`
+	MS       float64  `json:"ms,omitempty"`
 
 	bytes [][]byte
 }

@@ -26,8 +26,10 @@ func Example() {
 	defer broker.Close(ctx)
 	for _, name := range []string{"ann", "bob"} {
 		worker, err := assigner.NewWorker(assigner.WorkerConfig{Broker: "inproc://tasks-workers", Name: name, Logger: quiet(), Services: map[string]assigner.Service{
-			"upper": {Handler: func(_ context.Context, c *assigner.Call) ([]byte, error) { return []byte(strings.ToUpper(string(c.Body()))), nil }},
-			"name":  {Handler: func(context.Context, *assigner.Call) ([]byte, error) { return []byte(name), nil }},
+			"upper": {Handler: func(_ context.Context, c *assigner.Call) ([]byte, error) {
+				return []byte(strings.ToUpper(string(c.Body()))), nil
+			}},
+			"name": {Handler: func(context.Context, *assigner.Call) ([]byte, error) { return []byte(name), nil }},
 		}})
 		if err != nil {
 			log.Fatal(err)
