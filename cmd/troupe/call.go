@@ -77,14 +77,8 @@ An error is printed with its status (what a program branches on) and its outcome
 
 func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 	open := assigner.OpenRequest{Service: args[0], Label: f.label}
-	if err := f.aimAt(&open); err != nil {
+	if err := errors.Join(f.aimAt(&open), f.sessionOf(&open)); err != nil {
 		return usage(err)
-	}
-	if f.session != "" {
-		if !json.Valid([]byte(f.session)) {
-			return usage(fmt.Errorf(`--session %s is no JSON: write it as '{"key": "value"}'`, f.session))
-		}
-		open.Session = json.RawMessage(f.session)
 	}
 	if f.direct {
 		if !f.hit && !f.streams() {
@@ -128,6 +122,18 @@ func (a *app) call(cmd *cobra.Command, f *callFlags, args []string) error {
 		}
 		return a.printReply(f.raw, newReply(open.Service, frames, time.Since(begun)))
 	})
+}
+
+// sessionOf gives the open the session of the flags.
+func (f *callFlags) sessionOf(open *assigner.OpenRequest) error {
+	if f.session == "" {
+		return nil
+	}
+	if !json.Valid([]byte(f.session)) {
+		return fmt.Errorf(`--session %s is no JSON: write it as '{"key": "value"}'`, f.session)
+	}
+	open.Session = json.RawMessage(f.session)
+	return nil
 }
 
 // aimAt gives the open the target of the flags.

@@ -182,11 +182,11 @@ func (o *outflow) readFrom(done <-chan struct{}, stopped func() error, r io.Read
 		if err := o.room(done, stopped); err != nil {
 			return all, err
 		}
-		n, err := io.ReadFull(r, o.block.Bytes()[o.fill:])
+		n, err := readFull(r, o.block.Bytes()[o.fill:])
 		o.fill += n
 		o.total += uint64(n)
 		all += int64(n)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -194,6 +194,19 @@ func (o *outflow) readFrom(done <-chan struct{}, stopped func() error, r io.Read
 		}
 	}
 	return all, nil
+}
+
+// readFull is io.ReadFull, but says io.EOF at every end: an io.ErrUnexpectedEOF is the reader's own, and no end.
+func readFull(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	if n == len(b) {
+		err = nil
+	}
+	return n, err
 }
 
 // whole says what is missing, if anything.

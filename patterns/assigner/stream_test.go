@@ -159,6 +159,9 @@ func TestCallersWhoseBodyFails(t *testing.T) {
 			_, err := h.CallWith(ctx, assigner.Request{Body: body, Size: -1})
 			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
 			require.ErrorIs(t, err, broken)
+			short := io.MultiReader(bytes.NewReader(noise(n)), iotest.ErrReader(io.ErrUnexpectedEOF)) // as of a connection that broke off
+			_, err = h.CallWith(ctx, assigner.Request{Body: short, Size: -1})
+			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
 			_, err = h.CallWith(ctx, assigner.Request{Body: bytes.NewReader(noise(n)), Size: int64(n) + 1})
 			requireError(t, err, assigner.ErrCancelled, assigner.Unknown)
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)

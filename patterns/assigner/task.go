@@ -25,8 +25,7 @@ type Task struct {
 // ErrUnknownTask says that nothing is known of a task with this id: it was not submitted here, or its answer is not kept any more.
 var ErrUnknownTask = errors.New("no such task")
 
-// ErrLeave, as the cause that a context is cancelled with (context.WithCancelCause), makes DoWith and DoAt return without cancelling a task: it goes on.
-// It is for tasks with ids at one broker; other calls are nobody's then.
+// ErrLeave is a cause to cancel a context with (context.WithCancelCause): DoWith and DoAt return without cancelling the task, which goes on. It is for tasks with ids at one broker; other calls are nobody's then.
 var ErrLeave = errors.New("the caller leaves, the task goes on")
 
 // maxKeep bounds Task.Keep.

@@ -122,6 +122,7 @@ func (t *Task) Ended(now time.Duration, v Verdict, member string) Effect {
 			t.shun(member)
 			return Effect{}
 		}
+	case Answered, Final:
 	}
 	t.state = Over
 	return Effect{Settle: true}

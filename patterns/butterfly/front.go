@@ -1,0 +1,188 @@
+package butterfly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+)
+
+// Front is an http.Handler that leads requests through stages. It is safe for use by many goroutines.
+type Front struct {
+	cfg      Config
+	client   *assigner.Client
+	mux      *http.ServeMux
+	stages   map[string]*stage
+	under    atomic.Int64
+	draining atomic.Bool
+	base     context.Context // of all requests
+	cancel   context.CancelCauseFunc
+	log      *accessLog
+	closing  sync.Once
+	closed   error
+}
+
+// errDraining is why requests are cancelled when the front ends.
+var errDraining = errors.New("the server is about to stop")
+
+// New makes a front. It does not wait for brokers or workers, which may be started later. Close ends it.
+func New(ctx context.Context, cfg Config) (*Front, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.withDefaults()
+	f := &Front{cfg: cfg, mux: http.NewServeMux(), stages: make(map[string]*stage), log: newAccessLog(cfg.AccessLog, cfg.AccessFormat)}
+	if err := f.lay(); err != nil {
+		return nil, err
+	}
+	c, err := assigner.Dial(ctx, cfg.Client)
+	if err != nil {
+		return nil, err
+	}
+	f.client = c
+	f.base, f.cancel = context.WithCancelCause(context.Background())
+	return f, nil
+}
+
+// lay builds the routes. Patterns that clash are an error.
+func (f *Front) lay() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("butterfly: Config.Routes: %v", r)
+		}
+	}()
+	for name, s := range f.cfg.Stages {
+		f.stages[name] = newStage(name, s)
+	}
+	for _, r := range f.cfg.Routes {
+		for _, s := range r.Stages {
+			if f.stages[s] == nil {
+				f.stages[s] = newStage(s, Stage{})
+			}
+		}
+		f.mux.Handle(r.Pattern, &route{front: f, Route: r, wildcards: wildcards(r.Pattern)})
+	}
+	return nil
+}
+
+// wildcards are the names in a pattern, which only the pattern knows.
+func wildcards(pattern string) []string {
+	var names []string
+	for rest := pattern; ; {
+		_, after, found := strings.Cut(rest, "{")
+		name, behind, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			return names
+		}
+		if name = strings.TrimSuffix(name, "..."); name != "" && name != "$" {
+			names = append(names, name)
+		}
+		rest = behind
+	}
+}
+
+// ServeHTTP is http.Handler's.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	out := &writer{ResponseWriter: w}
+	x := &exchange{front: f, out: out, in: r, began: began, trace: traceOf(r.Header.Get("Traceparent"))}
+	defer func() { f.log.note(x, time.Since(began)) }()
+	switch {
+	case r.URL.Path == f.cfg.Livez:
+		plain(out, http.StatusOK, "alive")
+	case r.URL.Path == f.cfg.Readyz:
+		f.readyz(out)
+	case f.under.Add(1) > int64(f.cfg.MaxRequests):
+		f.under.Add(-1)
+		x.fail(&Problem{Status: http.StatusServiceUnavailable, Retry: 1, Detail: fmt.Sprintf("%d requests are under way, as many as there may be", f.cfg.MaxRequests)})
+	default:
+		defer f.under.Add(-1)
+		f.dispatch(x)
+	}
+}
+
+// dispatch finds the route. What ServeMux says of requests that have none becomes a problem.
+func (f *Front) dispatch(x *exchange) {
+	if x.in.RequestURI == "*" || x.in.URL.Path == "" && x.in.Method != http.MethodConnect {
+		x.fail(&Problem{Status: http.StatusBadRequest, Detail: "the request's target is no path"})
+		return
+	}
+	h, pattern := f.mux.Handler(x.in)
+	if _, ok := h.(*route); ok { // by ServeMux, which sets the values of wildcards
+		f.mux.ServeHTTP(x.out, x.in.WithContext(context.WithValue(x.in.Context(), exchangeKey{}, x)))
+		return
+	}
+	if pattern != "" { // a redirection, to a path without .. or with its slash
+		h.ServeHTTP(x.out, x.in)
+		return
+	}
+	probe := &recorder{header: make(http.Header)}
+	h.ServeHTTP(probe, x.in)
+	if probe.status == http.StatusMethodNotAllowed {
+		x.allow = probe.header.Get("Allow")
+		x.fail(&Problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s is not possible here: %s", x.in.Method, probe.header.Get("Allow"))})
+		return
+	}
+	if probe.status >= 300 && probe.status < 400 {
+		h.ServeHTTP(x.out, x.in)
+		return
+	}
+	x.fail(&Problem{Status: http.StatusNotFound, Detail: "no route leads there"})
+}
+
+// exchangeKey is that of the exchange in a request's context.
+type exchangeKey struct{}
+
+// recorder takes what ServeMux answers where there is no route.
+type recorder struct {
+	header http.Header
+	status int
+}
+
+// Header is http.ResponseWriter's.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader is http.ResponseWriter's.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write is http.ResponseWriter's.
+func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// readyz says whether requests are taken: the broker is there, and the front is not about to stop.
+func (f *Front) readyz(w http.ResponseWriter) {
+	switch {
+	case f.draining.Load():
+		plain(w, http.StatusServiceUnavailable, "about to stop")
+	case f.client.Registered() == 0:
+		plain(w, http.StatusServiceUnavailable, "no broker is reached")
+	default:
+		plain(w, http.StatusOK, "ready")
+	}
+}
+
+// Close ends the front: what is under way is cancelled, sessions are closed.
+func (f *Front) Close(ctx context.Context) error {
+	f.closing.Do(func() {
+		f.draining.Store(true)
+		f.cancel(errDraining)
+		var errs []error
+		for _, s := range f.stages {
+			errs = append(errs, s.sessions.close(ctx))
+		}
+		f.closed = errors.Join(append(errs, f.client.Close(ctx))...)
+	})
+	return f.closed
+}
