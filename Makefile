@@ -42,8 +42,8 @@ setup-bench:
 	@.ci/setup.sh bench
 
 .PHONY: build demo
-build: setup ## Build bin/troupe
-	go build -o bin/troupe ./cmd/troupe
+build: setup ## Build bin/troupe and bin/primed
+	go build -o bin/ ./cmd/troupe ./cmd/primed
 
 demo: build ## Run the examples: interleaved database sessions, one thread each
 	for demo in $(DEMOS); do go run ./examples/$$demo; done

@@ -104,7 +104,7 @@ func (f *Front) netstrings(ctx context.Context, c net.Conn, target string) {
 	work, cancel := context.WithCancel(f.base)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { // no new ones; what is under way has the time of a drain
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(time.Now())
 		time.AfterFunc(f.cfg.Drain, cancel)
 	})
 	defer stop()
