@@ -108,7 +108,7 @@ var badParts = []struct {
 	{"beyond the credit", "greedy", func(h *torn) {
 		h.call(1, announced(wire.Unsized)...)
 		h.part(1, 1, wire.More, 3<<20)
-		h.fails(1, wire.OverCredit, wire.Unknown, "wait for CREDIT")
+		h.fails(1, wire.OverCredit, either, "wait for CREDIT")
 	}, "over-credit"},
 	{"of a call without the flag more", "idle", func(h *torn) {
 		h.call(1)

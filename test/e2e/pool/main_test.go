@@ -197,12 +197,14 @@ func (c *crew) end(q *pool.Question, want map[*actor]string) pool.Ledger {
 	}
 	for a, state := range want {
 		pids[a.PID()] = state
+	}
+	require.Equal(c.t, pids, got)
+	for a, state := range want {
 		require.Empty(c.t, a.asked, "%s is asked twice", a.Name())
 		if state == "answered" {
 			require.Equal(c.t, "I am "+a.Name(), string(answers[a.id]))
 		}
 	}
-	require.Equal(c.t, pids, got)
 	return book
 }
 
