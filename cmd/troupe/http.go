@@ -31,6 +31,7 @@ type httpFlags struct {
 	maxHeader          size
 	requestTime        time.Duration
 	insecure           bool
+	profile            string
 }
 
 func (a *app) httpCommand() *cobra.Command {
@@ -71,6 +72,8 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.cfg.MaxHops, "max-hops", 32, "how many stages may have a request, on all branches together")
 	flags.IntVar(&f.cfg.MaxRequests, "max-requests", 4096, "requests that may be under way")
 	flags.DurationVar(&f.cfg.Drain, "drain", 10*time.Second, "how long SIGTERM waits for requests")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
+	_ = flags.MarkHidden("cpuprofile")
 	flags.Var(&f.access, "access-log", "form of the access log on standard output: combined, json or off")
 }
 
@@ -160,11 +163,16 @@ func (f *httpFlags) stages() (map[string]butterfly.Stage, error) {
 	return all, nil
 }
 
-func (a *app) serveHTTP(cmd *cobra.Command, f *httpFlags) error {
+func (a *app) serveHTTP(cmd *cobra.Command, f *httpFlags) (err error) {
 	cfg, err := f.config(a)
 	if err != nil {
 		return usage(err)
 	}
+	stopProfile, err := profile(f.profile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	listeners, plain, err := f.open()
