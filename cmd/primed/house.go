@@ -83,13 +83,13 @@ func serve(ctx context.Context, o options, out, talk io.Writer) error {
 	}
 	defer func() { _ = h.close() }()
 	ended := make(chan error, 1)
-	ended <- nil
-	if o.netstring != "" {
+	if o.netstring == "" {
+		ended <- nil
+	} else {
 		plain, err := net.Listen("tcp", o.netstring)
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}
-		<-ended
 		fmt.Fprintf(talk, "netstrings at %s\n", plain.Addr())
 		go func() { ended <- h.front.ServeNetstrings(ctx, plain, "/is_prime") }()
 	}

@@ -29,7 +29,6 @@ type httpFlags struct {
 	access             choice
 	maxBody, maxStream size
 	maxHeader          size
-	requestTime        time.Duration
 	insecure           bool
 	profile            string
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/troupe-mq/troupe/patterns/butterfly/machine"
 )
@@ -59,4 +60,72 @@ func (v *verdictHead) parse(b []byte) (machine.Answer, error) {
 		return machine.Answer{Verdict: machine.Next}, nil
 	}
 	return machine.Answer{}, nil
+}
+
+// append appends the head as JSON. It is what encoding/json makes of it, at a fraction of the time: every request pays for it at every stage.
+func (h *Head) append(b []byte) []byte {
+	b = appendString(append(b, `{"method":`...), h.Method)
+	b = appendString(append(b, `,"path":`...), h.Path)
+	for _, f := range [...]struct{ name, value string }{{`,"query":`, h.Query}, {`,"host":`, h.Host}, {`,"remote":`, h.Remote}, {`,"trace":`, h.Trace}} {
+		if f.value != "" {
+			b = appendString(append(b, f.name...), f.value)
+		}
+	}
+	if len(h.Header) > 0 {
+		b = append(b, `,"header":{`...)
+		for name, values := range h.Header {
+			b = append(appendString(b, name), ':')
+			b = append(appendStrings(b, values), ',')
+		}
+		b[len(b)-1] = '}'
+	}
+	if len(h.Values) > 0 {
+		b = append(b, `,"values":{`...)
+		for name, value := range h.Values {
+			b = append(appendString(append(appendString(b, name), ':'), value), ',')
+		}
+		b[len(b)-1] = '}'
+	}
+	b = strconv.AppendInt(append(b, `,"deadline_ms":`...), h.Deadline, 10)
+	b = strconv.AppendInt(append(b, `,"hop":`...), int64(h.Hop), 10)
+	if len(h.From) > 0 {
+		b = appendStrings(append(b, `,"from":`...), h.From)
+		b = append(b, `,"data":[`...)
+		for _, d := range h.Data {
+			if len(d) == 0 {
+				d = null
+			}
+			b = append(append(b, d...), ',')
+		}
+		b[len(b)-1] = ']'
+	}
+	return append(b, '}')
+}
+
+var null = json.RawMessage("null")
+
+func appendStrings(b []byte, all []string) []byte {
+	if len(all) == 0 {
+		return append(b, "[]"...)
+	}
+	b = append(b, '[')
+	for _, s := range all {
+		b = append(appendString(b, s), ',')
+	}
+	b[len(b)-1] = ']'
+	return b
+}
+
+// appendString appends a text as JSON. Bytes that are no UTF-8 become U+FFFD, as encoding/json has it.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, err := json.Marshal(s)
+			if err != nil {
+				panic("butterfly: a text without a JSON form: " + err.Error())
+			}
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }

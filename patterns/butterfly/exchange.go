@@ -33,31 +33,27 @@ type exchange struct {
 }
 
 // ServeHTTP leads a request through the stages of the route.
-func (r *route) ServeHTTP(_ http.ResponseWriter, in *http.Request) {
-	x, ok := in.Context().Value(exchangeKey{}).(*exchange)
+func (r *route) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	out, ok := w.(*writer)
 	if !ok {
 		panic("butterfly: a route without its exchange")
 	}
+	x := out.exchange
+	out.held = nil
 	x.route, x.in = r, in
-	ctx, stop := r.context(in.Context())
-	defer stop()
-	r.serve(ctx, x)
-}
-
-// context is that of a request: it ends with its time, its client, and the front.
-func (r *route) context(ctx context.Context) (context.Context, func()) {
 	limit := r.Timeout
 	if limit == 0 {
 		limit = r.front.cfg.Timeout
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(r.front.base, func() { cancel(context.Cause(r.front.base)) })
-	undo := func() { stop(); cancel(nil) }
+	ctx, cancel := in.Context(), context.CancelFunc(nil)
 	if limit < 0 {
-		return ctx, undo
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithTimeout(ctx, limit)
 	}
-	timed, end := context.WithTimeout(ctx, limit)
-	return timed, func() { end(); undo() }
+	r.front.enter(x, cancel)
+	defer r.front.leave(x)
+	r.serve(ctx, cancel, x)
 }
 
 // visited is what a stage has answered.
@@ -70,16 +66,16 @@ type visited struct {
 }
 
 // serve runs the machine of a request: while one stage alone has it, on this goroutine.
-func (r *route) serve(ctx context.Context, x *exchange) {
+func (r *route) serve(ctx context.Context, cancel context.CancelFunc, x *exchange) {
+	p := &parade{exchange: x, done: make(map[int]*visited, 1)}
+	defer p.end(cancel)
 	first, problem := x.body(r.front.stages[r.Stages[0]])
 	if problem != nil {
 		x.fail(problem)
 		return
 	}
 	m := machine.New(r.Stages, func(s string) bool { return r.front.stages[s] != nil }, machine.Limits{Hops: r.front.cfg.MaxHops, Fan: r.front.cfg.MaxFan})
-	ctx, cancel := context.WithCancel(ctx)
-	p := &parade{exchange: x, first: first, done: make(map[int]*visited, 1)}
-	defer p.end(cancel)
+	p.first = first
 	for e := m.Begin(); ; {
 		v := p.visit(ctx, e.Calls)
 		if v.problem != nil {

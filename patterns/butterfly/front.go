@@ -15,21 +15,19 @@ import (
 
 // Front is an http.Handler that leads requests through stages. It is safe for use by many goroutines.
 type Front struct {
-	cfg      Config
-	client   *assigner.Client
-	mux      *http.ServeMux
-	stages   map[string]*stage
-	under    atomic.Int64
-	draining atomic.Bool
-	base     context.Context // of all requests
-	cancel   context.CancelCauseFunc
-	log      *accessLog
-	closing  sync.Once
-	closed   error
+	cfg       Config
+	client    *assigner.Client
+	mux       *http.ServeMux
+	stages    map[string]*stage
+	under     atomic.Int64
+	cancelled bool // requests are given up
+	draining  atomic.Bool
+	mu        sync.Mutex
+	live      map[*exchange]context.CancelFunc // of requests under way
+	log       *accessLog
+	closing   sync.Once
+	closed    error
 }
-
-// errDraining is why requests are cancelled when the front ends.
-var errDraining = errors.New("the server is about to stop")
 
 // New makes a front. It does not wait for brokers or workers, which may be started later. Close ends it.
 func New(ctx context.Context, cfg Config) (*Front, error) {
@@ -37,7 +35,7 @@ func New(ctx context.Context, cfg Config) (*Front, error) {
 		return nil, err
 	}
 	cfg.withDefaults()
-	f := &Front{cfg: cfg, mux: http.NewServeMux(), stages: make(map[string]*stage), log: newAccessLog(cfg.AccessLog, cfg.AccessFormat)}
+	f := &Front{cfg: cfg, mux: http.NewServeMux(), stages: make(map[string]*stage), live: make(map[*exchange]context.CancelFunc), log: newAccessLog(cfg.AccessLog, cfg.AccessFormat)}
 	if err := f.lay(); err != nil {
 		return nil, err
 	}
@@ -46,7 +44,6 @@ func New(ctx context.Context, cfg Config) (*Front, error) {
 		return nil, err
 	}
 	f.client = c
-	f.base, f.cancel = context.WithCancelCause(context.Background())
 	return f, nil
 }
 
@@ -90,14 +87,14 @@ func wildcards(pattern string) []string {
 // ServeHTTP is http.Handler's.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	out := &writer{ResponseWriter: w}
-	x := &exchange{front: f, out: out, in: r, began: began, trace: traceOf(r.Header.Get("Traceparent"))}
+	x := &exchange{front: f, in: r, began: began, trace: traceOf(r.Header.Get("Traceparent"))}
+	x.out = &writer{ResponseWriter: w, exchange: x}
 	defer func() { f.log.note(x, time.Since(began)) }()
 	switch {
 	case r.URL.Path == f.cfg.Livez:
-		plain(out, http.StatusOK, "alive")
+		plain(x.out, http.StatusOK, "alive")
 	case r.URL.Path == f.cfg.Readyz:
-		f.readyz(out)
+		f.readyz(x.out)
 	case f.under.Add(1) > int64(f.cfg.MaxRequests):
 		f.under.Add(-1)
 		x.fail(&Problem{Status: http.StatusServiceUnavailable, Retry: 1, Detail: fmt.Sprintf("%d requests are under way, as many as there may be", f.cfg.MaxRequests)})
@@ -107,52 +104,30 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// dispatch finds the route. What ServeMux says of requests that have none becomes a problem.
+// dispatch has ServeMux find the route. What it says itself, where there is none, is held back, and becomes a problem.
 func (f *Front) dispatch(x *exchange) {
-	if x.in.RequestURI == "*" || x.in.URL.Path == "" && x.in.Method != http.MethodConnect {
+	if x.in.RequestURI == "*" || x.in.URL.Path == "" {
 		x.fail(&Problem{Status: http.StatusBadRequest, Detail: "the request's target is no path"})
 		return
 	}
-	h, pattern := f.mux.Handler(x.in)
-	if _, ok := h.(*route); ok { // by ServeMux, which sets the values of wildcards
-		f.mux.ServeHTTP(x.out, x.in.WithContext(context.WithValue(x.in.Context(), exchangeKey{}, x)))
-		return
+	x.out.held = make(http.Header)
+	f.mux.ServeHTTP(x.out, x.in)
+	held := x.out.held
+	if held == nil {
+		return // there was a route
 	}
-	if pattern != "" { // a redirection, to a path without .. or with its slash
-		h.ServeHTTP(x.out, x.in)
-		return
+	status := x.out.status
+	x.out.held, x.out.status, x.out.bytes = nil, 0, 0
+	switch {
+	case status == http.StatusMethodNotAllowed:
+		x.allow = held.Get("Allow")
+		x.fail(&Problem{Status: status, Detail: fmt.Sprintf("%s is not possible here: %s", x.in.Method, x.allow)})
+	case status >= 300 && status < 400: // to a path without .. or with its slash
+		http.Redirect(x.out, x.in, held.Get("Location"), status)
+	default:
+		x.fail(&Problem{Status: http.StatusNotFound, Detail: "no route leads there"})
 	}
-	probe := &recorder{header: make(http.Header)}
-	h.ServeHTTP(probe, x.in)
-	if probe.status == http.StatusMethodNotAllowed {
-		x.allow = probe.header.Get("Allow")
-		x.fail(&Problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s is not possible here: %s", x.in.Method, probe.header.Get("Allow"))})
-		return
-	}
-	if probe.status >= 300 && probe.status < 400 {
-		h.ServeHTTP(x.out, x.in)
-		return
-	}
-	x.fail(&Problem{Status: http.StatusNotFound, Detail: "no route leads there"})
 }
-
-// exchangeKey is that of the exchange in a request's context.
-type exchangeKey struct{}
-
-// recorder takes what ServeMux answers where there is no route.
-type recorder struct {
-	header http.Header
-	status int
-}
-
-// Header is http.ResponseWriter's.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader is http.ResponseWriter's.
-func (r *recorder) WriteHeader(status int) { r.status = status }
-
-// Write is http.ResponseWriter's.
-func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
 
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -177,7 +152,7 @@ func (f *Front) readyz(w http.ResponseWriter) {
 func (f *Front) Close(ctx context.Context) error {
 	f.closing.Do(func() {
 		f.draining.Store(true)
-		f.cancel(errDraining)
+		f.cancel()
 		var errs []error
 		for _, s := range f.stages {
 			errs = append(errs, s.sessions.close(ctx))
@@ -185,4 +160,30 @@ func (f *Front) Close(ctx context.Context) error {
 		f.closed = errors.Join(append(errs, f.client.Close(ctx))...)
 	})
 	return f.closed
+}
+
+// enter counts a request among those under way, so that the end of the front ends it.
+func (f *Front) enter(x *exchange, cancel context.CancelFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cancelled {
+		cancel()
+	}
+	f.live[x] = cancel
+}
+
+func (f *Front) leave(x *exchange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.live, x)
+}
+
+// cancel ends all requests, and those that come yet.
+func (f *Front) cancel() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancelled = true
+	for _, cancel := range f.live {
+		cancel()
+	}
 }

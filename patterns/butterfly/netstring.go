@@ -100,8 +100,8 @@ func (f *Front) ServeNetstrings(ctx context.Context, l net.Listener, target stri
 
 // netstrings serves one connection.
 func (f *Front) netstrings(ctx context.Context, c net.Conn, target string) {
-	defer c.Close()
-	work, cancel := context.WithCancel(f.base)
+	defer func() { _ = c.Close() }()
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { // no new ones; what is under way has the time of a drain
 		_ = c.SetReadDeadline(time.Now())

@@ -11,14 +11,27 @@ import (
 // writer is a ResponseWriter that remembers what was sent.
 type writer struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	exchange *exchange
+	held     http.Header // while it is ServeMux that answers: nothing of it is sent
+	status   int
+	bytes    int64
+}
+
+// Header is http.ResponseWriter's.
+func (w *writer) Header() http.Header {
+	if w.held != nil {
+		return w.held
+	}
+	return w.ResponseWriter.Header()
 }
 
 // WriteHeader is http.ResponseWriter's.
 func (w *writer) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+	}
+	if w.held != nil {
+		return
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -27,6 +40,9 @@ func (w *writer) WriteHeader(status int) {
 func (w *writer) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if w.held != nil {
+		return len(b), nil
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)

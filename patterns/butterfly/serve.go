@@ -31,7 +31,7 @@ func (f *Front) Serve(ctx context.Context, listeners ...net.Listener) error {
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.Drain)
 	defer cancel()
 	if err := s.Shutdown(patience); err != nil {
-		f.cancel(errDraining)
+		f.cancel()
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 		defer stop()
 		if s.Shutdown(last) != nil {

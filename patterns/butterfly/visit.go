@@ -2,7 +2,6 @@ package butterfly
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -37,11 +36,10 @@ func (x *exchange) visit(ctx context.Context, c machine.Call, in input) *visited
 
 // explain makes a problem of a stage's error.
 func (x *exchange) explain(ctx context.Context, s *stage, err error) *Problem {
-	cause := context.Cause(ctx)
 	p := problemOf(s.name, err)
-	switch {
+	switch cause := ctx.Err(); {
 	case cause == nil:
-	case errors.Is(cause, errDraining):
+	case errors.Is(cause, context.Canceled) && x.front.draining.Load():
 		p.Status, p.Retry, p.Detail = http.StatusServiceUnavailable, 1, "the server is about to stop: "+p.Detail
 	case errors.Is(cause, context.DeadlineExceeded):
 		p.Status, p.Retry = http.StatusGatewayTimeout, 0
@@ -64,12 +62,7 @@ func (x *exchange) head(ctx context.Context, c machine.Call, in *input) []byte {
 	if at, ok := ctx.Deadline(); ok {
 		h.Deadline = max(time.Until(at).Milliseconds(), 1)
 	}
-	b, err := json.Marshal(&h)
-	if err != nil { // data of a stage that is no JSON; the stage is told of none
-		h.Data = nil
-		b, _ = json.Marshal(&h)
-	}
-	return b
+	return h.append(make([]byte, 0, 512))
 }
 
 // call makes the call by whichever way the stage has. The frames are at least one.
