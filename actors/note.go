@@ -7,6 +7,10 @@ import (
 
 // note logs a verdict with its record: one that is taken back, or that says no more than that a call was slow, is no warning.
 func (a *brokerActor) note(event any) {
+	if x, ok := event.(*machine.Audit); ok {
+		a.house.ports.Logger.Info("operator", "by", x.By, "action", x.Action, "service", x.Service, "count", x.Count, "detail", x.Detail)
+		return
+	}
 	y, ok := event.(*machine.Why)
 	if !ok {
 		return

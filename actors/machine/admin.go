@@ -13,7 +13,7 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, task.list, task.cancel, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
@@ -26,6 +26,14 @@ type AdminRequest struct {
 
 	Service string `json:"service,omitempty"` // with members and task.list: of which service
 	Where   string `json:"where,omitempty"`   // with members: a selector of labels
+
+	// With queue commands, beside Service: which target's queue, which topic, how long they have waited at least, one item's id, where to, and whether they are only counted.
+	For     string `json:"for,omitempty"`
+	Topic   string `json:"topic,omitempty"`
+	OlderMS int64  `json:"older_ms,omitempty"`
+	ID      string `json:"id,omitempty"`
+	To      string `json:"to,omitempty"`
+	DryRun  bool   `json:"dry_run,omitempty"`
 
 	Task  string `json:"task,omitempty"`  // with task.list and task.cancel: an id
 	State string `json:"state,omitempty"` // with task.list: queued, running, done or failed
@@ -133,6 +141,13 @@ func (b *Broker) admin(now time.Duration, m *wire.Message, fx []Effect) []Effect
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "ADMIN: the JSON frame cannot be read: %v", err)
 	}
+	if r.Cmd == "queue.clear" || r.Cmd == "queue.move" {
+		answer, _, fx := b.beginJob(now, r, m.From, m.Header.Arg, fx)
+		if answer == nil {
+			return fx // it is told when it is done
+		}
+		return append(fx, send(m.From, wire.Header{Type: wire.Report, Arg: m.Header.Arg}, mustJSON(answer)))
+	}
 	if r.Cmd == "tree" {
 		return b.survey(now, m, r, fx)
 	}
@@ -157,6 +172,16 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
+	case "queue.list":
+		return b.listQueues(now, r), fx
+	case "queue.show":
+		return b.showQueue(now, r), fx
+	case "queue.remove":
+		return b.removeItem(now, r, fx)
+	case "queue.hold", "queue.release":
+		return b.hold(now, r, r.Cmd == "queue.hold", fx)
+	case "queue.clear", "queue.move":
+		return b.administerJob(now, r, fx)
 	case "task.list":
 		return b.listTasks(now, r), fx
 	case "task.cancel":
@@ -166,7 +191,7 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 	case "drain":
 		return b.drainOne(now, r, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel and, by ADMIN only, tree are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release and, by ADMIN only, tree are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {

@@ -57,10 +57,13 @@ func (b *Broker) place(now time.Duration, c *client, m *wire.Message, o options,
 
 // openAt gives a hit to a worker of the service, or lets it wait for one.
 func (b *Broker) openAt(now time.Duration, s *service, c *client, m *wire.Message, o options, fx []Effect) []Effect {
-	if s.queue.n == 0 {
+	if s.queue.n == 0 && !b.shut(s) {
 		if w, ok := b.slotFor(s); ok {
 			return b.assign(now, s, w, c, m, o, m.Header.Arg, fx)
 		}
+	}
+	if m.Header.Flags.Has(wire.Now) && b.shut(s) {
+		return refuse(fx, m, wire.QueueFull, "the service %q gives nothing out, and the OPEN says now: %s: open at another broker, or leave now out and wait", s.name, s.describeShut())
 	}
 	if m.Header.Flags.Has(wire.Now) {
 		return refuse(fx, m, wire.QueueFull, "all %d slots of service %q are busy, and the OPEN says now: open at another broker, or leave it out and wait", b.slots(s), s.name)
@@ -115,6 +118,7 @@ func (b *Broker) service(key, name string) *service {
 	s := b.services[key]
 	if s == nil {
 		s = &service{key: key, name: name, workers: schedule.New[*Worker](b.policy(name), b.cfg.Pick)}
+		b.setWants(s)
 		b.services[key] = s
 	}
 	return s
@@ -143,8 +147,8 @@ func (b *Broker) enqueue(now time.Duration, s *service, c *client, m *wire.Messa
 	b.arrivals++
 	b.totals.Queued++
 	c.waiting++
-	w := &waiter{task: o.kept, msg: m.Copy(), client: c, service: s, target: o.target, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
-	s.count(1)
+	w := &waiter{task: o.kept, topic: o.label, msg: m.Copy(), client: c, service: s, target: o.target, order: b.arrivals, since: now, limit: limit, deadline: min(limit, until), index: -1}
+	s.count(w, 1)
 	s.queue.push(w)
 	if o.kept != nil {
 		o.kept.waiter = w
@@ -174,7 +178,7 @@ func (b *Broker) slots(s *service) int {
 }
 
 func (b *Broker) unqueue(w *waiter) {
-	w.service.count(-1)
+	w.service.count(w, -1)
 	w.service.queue.remove(w)
 	b.waiting.Remove(w)
 	w.client.waiting--
@@ -187,7 +191,7 @@ func (b *Broker) prune(s *service) {
 	case s.queue.n > 0 || b.services[s.key] != s:
 	case s.view != nil && (s.view.single() || !s.offered):
 		b.dropView(s)
-	case s.view == nil && !s.offered && len(s.views) == 0:
+	case s.view == nil && !s.offered && len(s.views) == 0 && !s.held:
 		delete(b.services, s.key)
 	}
 }
@@ -274,7 +278,7 @@ func (b *Broker) serve(now time.Duration, w *Worker, fx []Effect) []Effect {
 		}
 		var next *waiter
 		for _, s := range w.services {
-			if x := s.queue.peek(); x != nil && (next == nil || x.order < next.order) {
+			if x := s.queue.peek(); x != nil && !b.shut(s) && (next == nil || x.order < next.order) {
 				next = x
 			}
 		}
@@ -317,6 +321,7 @@ func (b *Broker) Deadline() time.Duration {
 	if b.moves.Len() > 0 {
 		at = sooner(at, b.moves.First().redo.until)
 	}
+	at = sooner(at, b.jobAt)
 	if b.tasks.done.Len() > 0 {
 		at = sooner(at, b.tasks.done.First().until)
 	}
@@ -340,6 +345,9 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 	fx = b.giveUp(now, fx)
 	fx = b.giveUpMoves(now, fx)
 	b.forgetTasks(now)
+	if b.jobAt > 0 {
+		fx = b.runJobs(now, fx)
+	}
 	fx = b.giveUpSurveys(now, fx)
 	for b.waiting.Len() > 0 && b.waiting.First().deadline <= now {
 		w := b.waiting.First()
@@ -348,6 +356,8 @@ func (b *Broker) Tick(now time.Duration, fx []Effect) []Effect {
 		s, text := wire.Expired, fmt.Sprintf("no slot of service %q was free in time: %d slots, %d more hits wait: allow more time, or start more workers",
 			w.service.name, b.slots(w.service), w.service.queue.n)
 		switch {
+		case b.shut(w.service) && w.service.offered:
+			text = fmt.Sprintf("the service %q gave nothing out in time: %s, %d more hits wait: allow more time", w.service.name, w.service.describeShut(), w.service.queue.n)
 		case w.service.view != nil && w.service.workers.Len() == 0:
 			s, text = wire.NoMatch, b.nobodyFor(w.service)
 		case w.service.workers.Len() == 0:

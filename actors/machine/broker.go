@@ -22,6 +22,7 @@ type BrokerConfig struct {
 	MaxWait     time.Duration                      // how long one may wait that names no deadline, or a longer one
 	MaxCalls    uint32                             // calls under way per hit
 	MaxResume   time.Duration                      // how long a hit is kept without its client, at most; 0: not at all
+	MinWorkers  func(service string) int           // how many workers a service is to have before anything of it is given out; nil: one
 	MaxKeep     time.Duration                      // how long the answer of a task with an id is kept, at most
 	KeepMemory  int                                // bytes of such answers, all together
 	MaxTasks    int                                // tasks with ids, under way and kept
@@ -82,9 +83,11 @@ type Broker struct {
 	limbo     Worker            // has the hits that are on their way to another worker
 	moves     movers            // those hits, as they wait for it
 	arrivals  uint64
-	viewed    uint64                      // OPENs with a target
-	selectors int                         // views of selectors
-	enrolled  uint32                      // registrations so far
+	viewed    uint64 // OPENs with a target
+	selectors int    // views of selectors
+	enrolled  uint32 // registrations so far
+	jobs      []*job
+	jobAt     time.Duration               // when they go on, 0: there are none
 	tasks     book                        // those with ids
 	keys      *schedule.Affinity[*Worker] // who had a key last
 	claims    map[wire.Peer]*claim        // of connections whose READY waits
@@ -114,6 +117,7 @@ type Totals struct {
 	Retired   uint64 `json:"slots_retired"`  // given up by their workers, or to hits of other brokers
 	Taken     uint64 `json:"slots_taken"`    // hits that came too late for their slot
 
+	Removed   uint64 `json:"opens_removed"`   // from queues, by operators
 	Tasks     uint64 `json:"tasks_answered"`  // of those with ids
 	Again     uint64 `json:"tasks_asked"`     // again, by a submission with an id that is known, or by who has come back
 	Forgotten uint64 `json:"tasks_forgotten"` // answers that were kept long enough, or had to make room
@@ -123,7 +127,10 @@ type Totals struct {
 }
 
 type service struct {
-	key       string // wayKey
+	held      bool           // nothing is given out
+	wants     int            // how many workers there are to be before anything is
+	topics    map[string]int // of those that wait
+	key       string         // wayKey
 	name      string
 	workers   schedule.Policy[*Worker]
 	queue     queue

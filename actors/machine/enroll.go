@@ -81,6 +81,11 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		}
 	}
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
+	for name := range w.names {
+		if s := b.services[name]; s.wants > 1 && s.workers.Len() == s.wants {
+			fx = b.serveAll(now, name, fx) // there are enough of them now
+		}
+	}
 	return b.serve(now, w, fx)
 }
 

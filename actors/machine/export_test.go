@@ -2,6 +2,7 @@ package machine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
@@ -23,7 +24,7 @@ func (b *Broker) Inventory() Inventory {
 	for _, s := range b.services {
 		i.Queued += s.queue.n
 		i.Places += len(s.queue.items)
-		if !s.offered {
+		if !s.offered && !s.held {
 			i.Unoffered++
 		}
 	}
@@ -107,7 +108,7 @@ func (b *Broker) Stranded() string {
 		for _, w := range b.workers {
 			is := slices.Contains(w.services, s)
 			switch {
-			case is && s.queue.n > 0 && w.Load.Free() > 0:
+			case is && s.queue.n > 0 && w.Load.Free() > 0 && !b.shut(s):
 				return s.key
 			case is != (s.view.matches(w) && slices.Contains(w.services, s.view.base)):
 				return s.key + ": " + w.Name + " is in it, or not, wrongly"
@@ -128,3 +129,21 @@ func (b *Broker) Services() int { return len(b.services) }
 // KeptAnswers returns how many answers of tasks are kept, and Tasks how many are known.
 func (b *Broker) KeptAnswers() int { return b.tasks.done.Len() }
 func (b *Broker) Tasks() int       { return len(b.tasks.byKey) }
+
+// Held reports whether an operator holds a service.
+func (b *Broker) Held(name string) bool {
+	s := b.services[name]
+	return s != nil && s.held
+}
+
+// ReleaseAll ends all holds.
+func (b *Broker) ReleaseAll(now time.Duration) (fx []Effect) {
+	for name, s := range b.services {
+		if s.held {
+			s.held = false
+			fx = b.serveAll(now, name, fx)
+			b.prune(s)
+		}
+	}
+	return fx
+}

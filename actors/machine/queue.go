@@ -15,6 +15,7 @@ type waiter struct {
 	service  *service
 	target   *wire.Target // nil: any worker
 	task     *task        // nil: its client is told
+	topic    string       // its label
 	order    uint64       // of arrival at the broker
 	since    time.Duration
 	limit    time.Duration // until when it may wait
@@ -65,7 +66,15 @@ func (q *queue) remove(w *waiter) {
 	}
 	w.gone = true
 	q.n--
-	if len(q.items) < 64 || len(q.items) < 2*q.n {
+	for q.head < len(q.items) && q.items[q.head].gone {
+		q.items[q.head] = nil
+		q.head++
+	}
+	switch {
+	case len(q.items) < 64 || len(q.items) < 2*q.n:
+		return
+	case 2*q.head >= len(q.items): // most left from the front: nobody need be looked at
+		q.items, q.head = append(make([]*waiter, 0, len(q.items)-q.head), q.items[q.head:]...), 0
 		return
 	}
 	kept := make([]*waiter, 0, q.n) // not in place: each may be under way

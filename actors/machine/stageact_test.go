@@ -201,7 +201,9 @@ func (s *stage) rare(e *machine.Effect) {
 		l := s.link(e.To)
 		s.effects(s.home, s.broker.Sounded(s.now, e.To, s.now-l.heard, !l.mute, false, nil))
 	case machine.Note:
-		s.notes = append(s.notes, *e.Event.(*machine.Why))
+		if y, is := e.Event.(*machine.Why); is {
+			s.notes = append(s.notes, *y)
+		}
 	default:
 		require.FailNow(s.t, "no such effect", "%d", e.Kind)
 	}

@@ -245,17 +245,10 @@ func (b *Broker) requeue(w *waiter, s *service) *waiter {
 	if x.task != nil {
 		x.task.waiter = &x
 	}
-	s.count(1)
+	s.count(&x, 1)
 	s.queue.insert(&x)
 	b.waiting.Fix(&x)
 	return &x
-}
-
-// count keeps the number of those that wait in the views of a record.
-func (s *service) count(n int) {
-	if s.view != nil {
-		s.view.base.elsewhere += n
-	}
 }
 
 // waits returns how many wait for the service, whatever their target.

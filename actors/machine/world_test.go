@@ -211,7 +211,7 @@ func (w *world) checkQuiet() {
 	}
 	require.Empty(w.t, actors, "actors of hits that the broker does not know")
 	for _, name := range offers {
-		require.False(w.t, len(w.broker.Waiting(name)) > 0 && w.broker.Servable(name), "somebody waits for %q while a slot is free", name)
+		require.False(w.t, len(w.broker.Waiting(name)) > 0 && w.broker.Servable(name) && !w.broker.Held(name), "somebody waits for %q while a slot is free", name)
 	}
 	require.Empty(w.t, w.broker.Stranded(), "somebody waits for a worker that has a free slot")
 	for _, l := range w.links {
@@ -256,11 +256,30 @@ func (w *world) happen(what int) {
 		w.someClient((*player).act)
 	case what < 93:
 		w.someWorker((*servant).act)
-	case what < 97:
+	case what < 96:
 		w.arrive()
+	case what < 97:
+		w.operate()
 	default:
 		w.accident()
 	}
+}
+
+// operate is what operators do about queues.
+func (w *world) operate() {
+	r := machine.AdminRequest{Service: offers[w.draw(len(offers), "service")], By: "somebody"}
+	r.Cmd = []string{"queue.hold", "queue.release", "queue.release", "queue.clear", "queue.remove", "queue.list", "queue.show"}[w.draw(7, "command")]
+	if r.Cmd == "queue.remove" {
+		answer, _ := w.broker.Administer(w.now, machine.AdminRequest{Cmd: "queue.show", Service: r.Service}, nil)
+		page, _ := answer.(map[string]any)
+		rows, _ := page["items"].([]machine.ItemRow)
+		if len(rows) == 0 {
+			return
+		}
+		r.ID = rows[w.draw(len(rows), "item")].ID
+	}
+	_, fx := w.broker.Administer(w.now, r, nil)
+	w.effects(w.home, fx)
 }
 
 func (w *world) someClient(do func(*player)) {

@@ -25,6 +25,8 @@ func (w *world) finish() {
 		}
 	}
 	w.settle()
+	w.effects(w.home, w.broker.ReleaseAll(w.now))
+	w.settle()
 	for range 2 { // a hit that has waited for a worker may have to wait for the next one
 		w.tick(w.cfg.MaxWait) // nobody waits longer
 		w.settle()

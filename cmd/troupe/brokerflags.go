@@ -51,6 +51,7 @@ func (f *brokerFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Grace, "grace", c.Grace, "how long after the start opens of services wait that nobody has offered yet; 0: not at all")
 	flags.DurationVar(&c.MaxResume, "max-resume", c.MaxResume, "how long a hit may be kept without its client, if its open asks for that; 0: not at all")
 	flags.Var(&f.maxKept, "max-kept", "answers kept per hit that can be resumed, until its client has acknowledged them")
+	flags.StringToIntVar(&c.MinWorkers, "min-workers", nil, "SERVICE=N: how many workers it is to have before anything of it is given out; * for all others; may be repeated")
 	flags.DurationVar(&c.Tasks.MaxKeep, "max-keep", c.Tasks.MaxKeep, "how long the answer of a task with an id may be kept, if its submission asks for that; 0: not at all")
 	flags.Var(&f.keepMemory, "keep-memory", "answers kept of tasks with ids, all together")
 	flags.IntVar(&c.Tasks.Most, "max-tasks", c.Tasks.Most, "tasks with ids, under way and kept")

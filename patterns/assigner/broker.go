@@ -138,7 +138,7 @@ func (b *Broker) machineConfig() machine.BrokerConfig {
 		Lease: b.cfg.Silence * 2 / 3, Token: newToken,
 		Policy: b.cfg.policy, Pick: pick,
 		Repair: b.cfg.Repair.of, MaxMoves: b.cfg.Repair.MaxMoves, MoveHit: b.cfg.Repair.MaxHit, MoveAll: b.cfg.Repair.MaxAll,
-		MaxKeep: b.cfg.Tasks.MaxKeep, KeepMemory: b.cfg.Tasks.Memory, MaxTasks: b.cfg.Tasks.Most,
+		MinWorkers: b.cfg.minWorkers, MaxKeep: b.cfg.Tasks.MaxKeep, KeepMemory: b.cfg.Tasks.Memory, MaxTasks: b.cfg.Tasks.Most,
 		MaxResume: b.cfg.MaxResume, MaxKept: b.cfg.MaxKept, Silence: b.cfg.Silence, Judges: true, Stuck: max(b.cfg.Stuck, 0),
 		ActorName: func(h uint64) string {
 			if pid := b.loop.Directory().Lookup(h); pid != nil {

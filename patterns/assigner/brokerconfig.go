@@ -61,6 +61,8 @@ type BrokerConfig struct {
 	Grace time.Duration
 	// Policies says by service which worker gets the next hit; AnyService stands for all services that are not named. Default: LeastBusy.
 	Policies map[string]Policy
+	// MinWorkers says by service how many workers there are to be before anything of it is given out; AnyService stands for all that are not named. Default: one.
+	MinWorkers map[string]int
 	// Tasks bounds what is kept of tasks with ids.
 	Tasks TaskConfig
 	// Repair is what is done about calls whose workers fail them.
@@ -121,6 +123,11 @@ func (c *BrokerConfig) Validate() error {
 	}
 	if err := checkPolicies(c.Policies); err != nil {
 		return err
+	}
+	for service, n := range c.MinWorkers {
+		if n < 0 {
+			return fmt.Errorf("assigner: MinWorkers of service %q is %d: it may not be negative", service, n)
+		}
 	}
 	if err := c.Tasks.validate(); err != nil {
 		return err

@@ -44,3 +44,11 @@ func (c *BrokerConfig) policy(service string) Policy {
 }
 
 func pick(n int) int { return rand.IntN(n) }
+
+// minWorkers says how many workers a service is to have before anything of it is given out.
+func (c *BrokerConfig) minWorkers(service string) int {
+	if n, ok := c.MinWorkers[service]; ok {
+		return n
+	}
+	return c.MinWorkers[AnyService]
+}
