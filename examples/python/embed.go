@@ -7,3 +7,8 @@ import _ "embed" // for Client
 //
 //go:embed troupe.py
 var Client string
+
+// Tasks is troupe_tasks.py, for handing out beside it.
+//
+//go:embed troupe_tasks.py
+var Tasks string

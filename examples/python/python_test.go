@@ -30,7 +30,7 @@ func TestPython(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.Start(ctx))
 	defer func() { require.NoError(t, b.Close(context.WithoutCancel(ctx))) }()
-	tests := exec.CommandContext(ctx, python, "-m", "unittest", "test_troupe", "test_extensions", "test_direct")
+	tests := exec.CommandContext(ctx, python, "-m", "unittest", "test_troupe", "test_extensions", "test_direct", "test_tasks")
 	tests.Env = append(os.Environ(), "TROUPE_CLIENTS="+b.ClientEndpoints()[0], "TROUPE_WORKERS="+b.WorkerEndpoints()[0], "PYTHONDONTWRITEBYTECODE=1")
 	said, err := tests.CombinedOutput()
 	require.NoError(t, err, "%s", said)

@@ -104,6 +104,7 @@ class TroupeError(Exception):
     def __init__(self, text: str, outcome: Outcome = Outcome.finished, why: Any = None) -> None:
         super().__init__(text)
         self.text, self.outcome, self.why = text, outcome, why
+        self.member = ""  # the registration of the worker that had a single call, as Client.members names it
 
     def __init_subclass__(cls, name: str) -> None:
         cls.name, TroupeError.kinds[name] = name, cls
@@ -214,7 +215,9 @@ def _told(head: Head, text: bytes, why: bytes = b"") -> TroupeError:
         reason = json.loads(why or b"null")
     except (ValueError, RecursionError):
         reason = why  # a worker's why passes the broker unread
-    return TroupeError.of(name, text.decode(errors="replace"), outcome, reason)
+    error = TroupeError.of(name, text.decode(errors="replace"), outcome, reason)
+    error.member = f"{head.epoch:x}" if head.flags & REF and head.epoch else ""
+    return error
 
 
 # -- Keys: the one string of `troupe keys add` (docs/security.md). -------------------------------------------------------------
@@ -1880,9 +1883,9 @@ class _Way(_Link):
             self.drop(error)
 
 
-def _options(label: str, session: Any, resume: float, target: dict[str, str] | None) -> bytes:
+def _options(label: str, session: Any, resume: float, target: dict[str, str] | None, task: dict | None = None) -> bytes:
     """The options frame of OPEN."""
-    all_ = (("label", label or None), ("session", session), ("resume_ms", round(resume * 1000) or None), ("target", target or None))
+    all_ = (("label", label or None), ("session", session), ("resume_ms", round(resume * 1000) or None), ("target", target or None), ("task", task))
     options = {key: value for key, value in all_ if value is not None}
     return json.dumps(options).encode() if options else b""
 
@@ -1899,6 +1902,7 @@ class Client(_Side):
         self.patience = patience
         self._waits: dict[_Wait, None] = {}  # all opens and calls under way, in order
         self._look_at = 0.0                  # when to look at their deadlines
+        self._asked: dict[int, tuple[futures.Future, _Link]] = {}  # by ADMIN
         self._opens: dict[int, _Wait] = {}   # by reference
         self._kept: set[Hit] = set()         # those that are adrift
         super().__init__(endpoint, name, window, key)
@@ -1937,6 +1941,35 @@ class Client(_Side):
         wait.opening, wait.link = hit, link
         self._post(self._resume, wait, about["incarnation"])
         return self._result(wait).result()
+
+    def members(self, service: str, where: str = "", timeout: float = 5) -> list[dict]:
+        """Who offers a service: for each worker its name (`worker`), its registration (`member`, for a target), host, pid, slots and labels."""
+        return self.admin({"cmd": "members", "service": service, "where": where}, timeout)["members"]
+
+    def admin(self, request: dict, timeout: float = 5) -> dict:
+        """Asks the broker, of several the first that is there, what ADMIN offers (docs/protocol/hit.md, section 10). Raises TroupeError."""
+        future: futures.Future = futures.Future()
+        number = next(self._numbers) % 2**32 or 1
+        self._post(self._ask, future, number, request)
+        try:
+            answer = future.result(0 if self.ended.is_set() else timeout)
+        except futures.TimeoutError:
+            self._post(self._asked.pop, number, None)
+            raise BrokerGone(f"no broker has answered within {timeout} s", Outcome.unknown) from None
+        if "error" in answer:
+            raise Refused(answer["error"], Outcome.never_started)
+        return answer
+
+    def _ask(self, future: futures.Future, number: int, request: dict) -> None:
+        link = next((link for link in self._brokers if link.known), None)
+        if link is None:
+            return future.set_exception(BrokerGone(f"there is no connection to {', '.join(link.endpoint for link in self._brokers)}", Outcome.never_started))
+        self._asked[number] = future, link
+        link.send(Head(ADMIN, arg=number), json.dumps(request).encode())
+
+    def _on_report(self, _: _Link, head: Head, answer: bytes) -> None:
+        if head.arg in self._asked:
+            self._asked.pop(head.arg)[0].set_result(json.loads(answer))
 
     def is_alive(self, timeout: float = 5, broker: str = "") -> Vitals:
         """Asks the broker whether it is there; of several that one, or whichever answers first."""
@@ -2228,6 +2261,8 @@ class Client(_Side):
             self._advance(hit)
 
     def _refused(self, link: _Link, head: Head, error: TroupeError) -> None:
+        if not head.hit and not head.flags and head.seq in self._asked:
+            return self._asked.pop(head.seq)[0].set_exception(error)
         hit = link.hits.get(head.hit)
         if hit and hit._adrift != math.inf and not head.flags & REF:  # the answer to RESUME
             return self._end(hit, error, math.inf)
