@@ -242,6 +242,7 @@ func (p *passage) call(m *wire.Message) {
 	p.accepted, p.final, p.body = m.Header.Seq, m.Header.Flags.Has(wire.Last), 0
 	if m.Header.Flags.Has(wire.More) {
 		p.body = m.Header.Seq
+		p.slot.announced(m)
 	}
 	p.bytes.Add(uint64(m.BodySize()))
 	w := p.slot.worker

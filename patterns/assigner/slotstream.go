@@ -35,6 +35,15 @@ func (s *slot) inflow(seq uint32) *inflow {
 	return f
 }
 
+// announced notes the size of a body before its parts are judged, though the call may wait for its turn. It runs on the loop.
+func (s *slot) announced(m *wire.Message) {
+	if size, err := wire.ParseSize(wire.Call, m.Frame(0)); err == nil {
+		if f := s.inflow(m.Header.Seq); f != nil {
+			f.announce(size)
+		}
+	}
+}
+
 // part takes a part of a call's body. It returns what is wrong with it, whereby the body has ended. It runs on the loop.
 func (s *slot) part(m *wire.Message) *wire.BadMessage {
 	f := s.inflow(m.Header.Seq)
@@ -43,6 +52,7 @@ func (s *slot) part(m *wire.Message) *wire.BadMessage {
 	}
 	_, wrong := f.take(m)
 	if wrong != nil {
+		s.spoil(m.Header.Seq, wrong) // before the service can read of it
 		f.fail(wrong)
 	}
 	return wrong

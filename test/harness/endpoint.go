@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -32,11 +34,15 @@ func Endpoint(t testing.TB, transport string) string {
 	return ""
 }
 
-// freePort finds a port below those that the system gives to outgoing connections, so that it stays free between a close and the next bind.
+// freePort finds a port below those that the system gives to outgoing connections, and keeps it for the test: no other test of any process that asks this
+// function gets it, though nobody may be bound to it for a while.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
 		port := 12000 + rand.IntN(20000)
+		if !claim(t, port) {
+			continue
+		}
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			_ = l.Close()
@@ -45,4 +51,23 @@ func freePort(t testing.TB) int {
 	}
 	t.Fatal("no free port between 12000 and 32000")
 	return 0
+}
+
+// claim locks a file that stands for a port until the test ends, and reports whether nobody else had.
+func claim(t testing.TB, port int) bool {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("troupe-ports-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		_ = f.Close()
+		return false
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return true
 }

@@ -2,7 +2,7 @@ package pool_test
 
 import (
 	"fmt"
-	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,10 +13,7 @@ import (
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
+	return strings.TrimPrefix(harness.Endpoint(t, "tcp"), "tcp://")
 }
 
 // TestCutBetweenHosts: both sides go on with what they reach, the ledger names who is beyond the cut, and after healing all agree again.
