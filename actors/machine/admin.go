@@ -13,7 +13,7 @@ import (
 
 // AdminRequest is the JSON frame of ADMIN.
 type AdminRequest struct {
-	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release, whoami
+	Cmd   string `json:"cmd"`             // status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, tree, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release, events, whoami
 	About string `json:"about,omitempty"` // with why: a worker's or client's name, or a hex handle; empty: all. With drain: a worker's name; empty: the broker
 	Hit   string `json:"hit,omitempty"`   // hex handle
 	After string `json:"after,omitempty"` // hex handle that the page starts behind
@@ -36,6 +36,7 @@ type AdminRequest struct {
 	DryRun  bool   `json:"dry_run,omitempty"`
 
 	Task  string `json:"task,omitempty"`  // with task.list and task.cancel: an id
+	Kind  string `json:"kind,omitempty"`  // with events: only these, or those that begin like this
 	State string `json:"state,omitempty"` // with task.list: queued, running, done or failed
 
 	Worker string `json:"worker,omitempty"` // with worker.alive and tree: its name; tree without: the broker's
@@ -172,6 +173,8 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 		return b.workerAlive(now, r), fx
 	case "why":
 		return b.listWhys(now, r), fx
+	case "events":
+		return b.listEvents(r), fx
 	case "queue.list":
 		return b.listQueues(now, r), fx
 	case "queue.show":
@@ -191,7 +194,7 @@ func (b *Broker) Administer(now time.Duration, r AdminRequest, fx []Effect) (any
 	case "drain":
 		return b.drainOne(now, r, fx)
 	}
-	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release and, by ADMIN only, tree are known", r.Cmd), fx
+	return fail("unknown command %q: status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release, events and, by ADMIN only, tree are known", r.Cmd), fx
 }
 
 func fail(format string, args ...any) map[string]string {

@@ -38,7 +38,7 @@ func TestBadAdmin(t *testing.T) {
 	c.expectError(wire.BadFrame, wire.NeverStarted, "cannot be read")
 	for request, contains := range map[string]string{
 		`{}`:                                 `unknown command ""`,
-		`{"cmd":"hit.kil"}`:                  "status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release and, by ADMIN only, tree are known",
+		`{"cmd":"hit.kil"}`:                  "status, hit.list, hit.kill, hit.alive, worker.list, worker.alive, why, drain, members, task.list, task.cancel, queue.list, queue.show, queue.remove, queue.clear, queue.move, queue.hold, queue.release, events and, by ADMIN only, tree are known",
 		`{"cmd":"hit.kill","hit":"xyz"}`:     `no hit has the handle "xyz"`,
 		`{"cmd":"hit.kill","hit":"1"}`:       `no hit has the handle "1"`,
 		`{"cmd":"hit.list","after":"12345"}`: "start without it",

@@ -268,6 +268,9 @@ func (b *Broker) Crashed(now time.Duration, handle uint64, what string, fx []Eff
 
 // Drain makes the broker take no new hits; those that wait are told. Drained says when the open ones have ended.
 func (b *Broker) Drain(now time.Duration, fx []Effect) []Effect {
+	if !b.draining {
+		b.event(now, Event{Kind: BrokerDrains, Text: "the broker takes no new hits"})
+	}
 	b.draining = true
 	b.eachWaiter(func(w *waiter) {
 		b.unqueue(w)

@@ -44,6 +44,8 @@ func (b *Broker) drainOne(now time.Duration, r AdminRequest, fx []Effect) (any, 
 		w.left = true
 		services := w.services
 		w.withdraw()
+		b.event(now, Event{Kind: WorkerDrains, Worker: w.Name, Text: operatorOf(r) + " drains it"})
+		b.goneServices(now, services)
 		fx = b.targetsGone(now, w, services, wire.Draining, nil, fx)
 		if w.State == Serving {
 			w.State = Leaving

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/schedule"
@@ -70,11 +71,15 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 	w.welcome = mustJSON(welcome)
 	b.workers[peer] = w
 	b.names[w.Name] = w
+	b.event(now, Event{Kind: WorkerCame, Worker: w.Name, Text: strconv.Itoa(w.Load.Slots) + " slots, pid " + strconv.Itoa(info.PID) + " on " + info.Host})
 	for _, name := range info.Services {
 		if w.names[name] != nil {
 			continue
 		}
 		w.names[name] = b.namesOf(w, name)
+		if s := b.service(name, name); s.workers.Len() == 0 {
+			b.event(now, Event{Kind: ServiceOffered, Service: name, Worker: w.Name})
+		}
 		b.offer(w, b.service(name, name))
 		if info.Direct != "" && b.cfg.Token != nil {
 			b.offer(w, b.service(wayKey([]byte(name), true), name))
@@ -146,6 +151,8 @@ func (b *Broker) Report(now time.Duration, event any, fx []Effect) []Effect {
 	case *WorkerLeaves:
 		services := e.Worker.services
 		e.Worker.withdraw()
+		b.event(now, Event{Kind: WorkerDrains, Worker: e.Worker.Name, Text: "it takes no new hits"})
+		b.goneServices(now, services)
 		return b.targetsGone(now, e.Worker, services, wire.Draining, nil, fx)
 	case *SlotsChanged:
 		return b.slotsChanged(now, e, fx)
@@ -193,15 +200,31 @@ func (b *Broker) down(now time.Duration, w *Worker, why Why, fx []Effect) []Effe
 	if b.names[w.Name] == w {
 		delete(b.names, w.Name)
 	}
+	lost := w.hits.n > 0 || !w.left
+	over := Event{Kind: WorkerLeft, Worker: w.Name}
+	if lost {
+		over.Kind, over.Verdict, over.Text = WorkerLost, why.Verdict, why.Detector+": "+why.Measured
+	}
+	b.event(now, over)
 	services := w.services
 	w.withdraw()
+	b.goneServices(now, services)
 	fx = b.targetsGone(now, w, services, wire.WorkerGone, &why, fx)
 	b.forgetServices(services)
-	if w.hits.n > 0 || !w.left {
+	if lost {
 		b.totals.Lost++
-		fx = b.record(why, fx)
+		b.store(why)
 	}
 	return b.tellLoss(now, w, why, fx)
+}
+
+// goneServices notes which services nobody offers any more.
+func (b *Broker) goneServices(now time.Duration, services []*service) {
+	for _, s := range services {
+		if s.view == nil && s.key == s.name && s.workers.Len() == 0 {
+			b.event(now, Event{Kind: ServiceGone, Service: s.name, Text: "nobody offers it any more"})
+		}
+	}
 }
 
 // orphaned frees the slot of a hit whose actor crashed.

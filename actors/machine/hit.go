@@ -72,6 +72,7 @@ type Limits struct {
 	redoHit int           // bytes kept per hit, so that it can
 	redo    int           // bytes that all hits together may still keep
 	store   *why.Store
+	diary   diary
 }
 
 // Names are what a hit says about itself in errors; shared by all hits of one worker and service.

@@ -45,8 +45,6 @@ type Audit struct {
 	Detail              string
 }
 
-func audit(a *Audit) Effect { return Effect{Kind: Note, Event: a} }
-
 // Bounds of what one turn does.
 const (
 	maxTopics = 100
@@ -277,7 +275,7 @@ func (b *Broker) removeItem(now time.Duration, r AdminRequest, fx []Effect) (any
 	for _, s := range c.queues {
 		if i := s.queue.behind(id - 1); i < len(s.queue.items) && s.queue.items[i].order == id && !s.queue.items[i].gone {
 			fx = b.takeOut(now, s.queue.items[i], operatorOf(r), fx)
-			return map[string]any{"removed": 1}, append(fx, audit(&Audit{operatorOf(r), "removed from the queue", r.Service, 1, "id " + r.ID}))
+			return map[string]any{"removed": 1}, append(fx, b.audit(now, &Audit{operatorOf(r), "removed from the queue", r.Service, 1, "id " + r.ID}))
 		}
 	}
 	return fail("nothing with the id %s waits for %s: it has begun, or is over: see `troupe queue show %s`", r.ID, r.Service, r.Service), fx
@@ -319,7 +317,7 @@ func (b *Broker) hold(now time.Duration, r AdminRequest, held bool, fx []Effect)
 			b.prune(s)
 		}
 	}
-	return map[string]any{word: r.Service}, append(fx, audit(&Audit{operatorOf(r), word, r.Service, 0, ""}))
+	return map[string]any{word: r.Service}, append(fx, b.audit(now, &Audit{operatorOf(r), word, r.Service, 0, ""}))
 }
 
 // serveAll gives what waits for a service to its workers.
@@ -449,7 +447,7 @@ func (b *Broker) endJob(now time.Duration, j *job, fx []Effect) []Effect {
 		done.Action, done.Detail = "moved", "to "+j.to
 		fx = b.serveAll(now, j.to, fx)
 	}
-	fx = append(fx, audit(done))
+	fx = append(fx, b.audit(now, done))
 	if j.asker == 0 {
 		return fx
 	}

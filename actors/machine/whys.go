@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -37,16 +38,21 @@ func (h *Hit) why(now time.Duration, verdict string) Why {
 
 // record keeps a why-record.
 func (b *Broker) record(y Why, fx []Effect) []Effect {
-	if y.Broker == "" {
-		y.Broker = b.cfg.Name
-	}
-	b.limits.store.Add(y)
+	b.store(y)
+	b.limits.diary.verdict(&y)
 	return fx
+}
+
+// store keeps a why-record of which another event tells.
+func (b *Broker) store(y Why) {
+	y.Broker = cmp.Or(y.Broker, b.cfg.Name)
+	b.limits.store.Add(y)
 }
 
 // keepWhy keeps the record of a hit's end.
 func (h *Hit) keepWhy(y Why) {
 	h.names.limits.store.Add(y)
+	h.names.limits.diary.verdict(&y)
 }
 
 // WhyReport is the answer to the admin command why.

@@ -79,7 +79,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not reachable, 4 not in time or not
 	flags.Var(&a.level, "log-level", "what is logged on standard error: debug, info, warn or error")
 	flags.Var(&a.logs, "log-format", "form of the log: text or json")
 	flags.StringVar(&a.config, "config", "", "configuration file (default $"+settings.ConfigVar+", ./troupe.yaml, or those that troupe help config lists)")
-	root.AddCommand(a.brokerCommand(), a.workerCommand(), a.superviseCommand(), a.callCommand(), a.taskCommand(), a.queueCommand(), a.hitCommand(), a.statusCommand(), a.whyCommand(), a.treeCommand(), a.drainCommand(),
+	root.AddCommand(a.brokerCommand(), a.workerCommand(), a.superviseCommand(), a.callCommand(), a.taskCommand(), a.queueCommand(), a.hitCommand(), a.statusCommand(), a.topCommand(), a.eventsCommand(), a.whyCommand(), a.treeCommand(), a.drainCommand(),
 		a.benchCommand(), a.httpCommand(), a.poolCommand(), a.clientCommand(), a.keysCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand())
 	return root
 }

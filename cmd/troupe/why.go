@@ -56,14 +56,7 @@ func (a *app) printWhys(r machine.WhyReport) error {
 	if a.json() {
 		return a.printJSON(r)
 	}
-	for _, y := range r.Records {
-		for i, line := range strings.Split(y.Text(), "\n") {
-			if i == 0 {
-				line += "  (" + age(max(r.NowMS-y.AtMS, 0)) + " ago)"
-			}
-			fmt.Fprintln(a.out, cell(line))
-		}
-	}
+	writeWhys(a.out, r)
 	if len(r.Records) == 0 {
 		about := ""
 		if r.About != "" {
