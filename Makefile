@@ -26,7 +26,7 @@ CFLAGS    ?= -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror
 go_dirs      := $(wildcard actors bridge supervision patterns cmd examples test)
 packages      = $(patsubst %,./%/...,$(wildcard $(1)))
 c_sources    := $(wildcard test/bench/c/*.c)
-python_files := $(wildcard examples/*/*.py)
+python_files := $(wildcard examples/*/*.py examples/*/*/*.py)
 # Debian keeps nats-server where ordinary users do not look.
 export PATH  := $(PATH):/usr/sbin
 

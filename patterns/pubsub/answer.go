@@ -58,6 +58,11 @@ func (p *Publisher) asked(text []byte, fd int) {
 	if r.know {
 		p.stats.Requests++
 		p.readers.named(r.name, fd)
+		if r.again {
+			p.out.Send() // all of it comes before the answer
+			p.out.Reset()
+			p.lull.keep(p.station.Now())
+		}
 		p.answerKnow(text, r.filter)
 		return
 	}

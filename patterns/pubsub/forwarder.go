@@ -59,6 +59,7 @@ type Forwarder struct {
 	out     *zmqsock.Out
 	in      [][]byte
 	readers readers
+	lull    lull
 
 	count struct{ forwarded, requests, bad atomic.Uint64 }
 }
@@ -229,6 +230,11 @@ func (f *Forwarder) answered(u *upstream, text string, h header) {
 }
 
 func (f *Forwarder) tell(text string, h header) {
+	if strings.HasPrefix(text, know+again) {
+		f.out.Send() // all of it comes before the answer
+		f.out.Reset()
+		f.lull.keep(f.station.Now())
+	}
 	f.out.Add(f.front.Sock, nil, false)
 	f.out.Append([]byte(text))
 	b := h.bytes()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
 	"github.com/troupe-mq/troupe/patterns/internal/station"
@@ -30,8 +31,17 @@ type ask struct {
 	link   *link
 	waiter *waiter // of KNOW, nil where nobody waits
 	filter string
-	stream *stream // of PAST
+	stream *stream       // of PAST
+	again  time.Duration // of KNOW: when it is asked again
+	pause  time.Duration
 }
+
+// firstPause and longestPause bound how long an answer to KNOW is waited for before it is asked for again: a publisher that sends more than can be
+// taken drops answers like everything else.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 2 * time.Second
+)
 
 func (s *Subscriber) link(ep string) error {
 	l := &link{endpoint: ep}
@@ -89,7 +99,30 @@ func (s *Subscriber) remove(filter string) {
 // request subscribes to the answers. libzmq does so again after each loss of the connection, until they have come.
 func (s *Subscriber) request(a *ask, text string) {
 	s.asks[text] = a
+	if a.stream == nil {
+		a.pause = max(firstPause, min(2*a.pause, longestPause))
+		a.again = s.station.Now() + a.pause
+	}
 	s.say(a.link, zmqsock.Subscription(text, true))
+}
+
+// repeat asks again, by another nonce, what was not answered in time. It returns when it wants to be called again, -1: not of itself.
+func (s *Subscriber) repeat(now time.Duration) time.Duration {
+	wait := time.Duration(-1)
+	for text, a := range s.asks {
+		switch {
+		case a.stream != nil:
+			continue
+		case now >= a.again:
+			delete(s.asks, text)
+			s.say(a.link, zmqsock.Subscription(text, false))
+			s.request(a, knowRequest(again+newNonce(), s.cfg.Name, a.filter))
+		}
+		if d := max(a.again-now, 0); wait < 0 || d < wait {
+			wait = d
+		}
+	}
+	return wait
 }
 
 // answered ends a request.

@@ -20,6 +20,7 @@ type Publisher struct {
 	port    *station.Port
 	in      [][]byte // the loop's: frames of the message at hand
 	readers readers  // the loop's, but for its snapshot
+	lull    lull     // the same
 	beat    time.Duration
 
 	mu     sync.Mutex

@@ -202,8 +202,10 @@ func (s *Subscriber) turn(now time.Duration) (int, time.Duration) {
 	}
 	clear(s.hungry[len(left):])
 	s.hungry = left
-	if d := s.tell(now); d >= 0 && (wait < 0 || d < wait) {
-		wait = d
+	for _, d := range []time.Duration{s.tell(now), s.repeat(now)} {
+		if d >= 0 && (wait < 0 || d < wait) {
+			wait = d
+		}
 	}
 	n := s.out.Len()
 	s.out.Send() // an XSUB takes everything

@@ -140,3 +140,34 @@ func TestSubscriberThatNeverReads(t *testing.T) {
 		})
 	}
 }
+
+// A publisher that sends more than its subscriber takes drops answers as well as updates: Subscribe asks again, and is answered in a lull.
+func TestSubscribeInAFlood(t *testing.T) {
+	pub, err := NewPublisher(t.Context(), PublisherConfig{Bind: []string{"tcp://127.0.0.1:0"}, Queue: 2, Logger: quiet})
+	require.NoError(t, err)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = pub.Publish("flood", make([]byte, 1000)) // it does not end before
+			}
+		}
+	}()
+	f := forwarder(t, ForwarderConfig{Connect: pub.Addrs(), Bind: []string{"tcp://127.0.0.1:0"}, Queue: 2})
+	for name, at := range map[string][]string{"publisher": pub.Addrs(), "forwarder": f.Addrs()} {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				s := subscriber(t, SubscriberConfig{Queue: 1}, at...)
+				require.NoError(t, s.SubscribePrefix(within(t), ""))
+				require.NoError(t, s.Close(within(t)))
+			}
+		})
+	}
+	close(stop)
+	<-stopped
+	require.NoError(t, pub.Close(within(t)))
+}

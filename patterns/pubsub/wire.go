@@ -15,6 +15,7 @@ const (
 	beatTopic = "\xfe"
 	know      = "\xffKNOW" // nonce, blank, name, zero byte, filter
 	past      = "\xffPAST" // nonce, blank, publisher, blank, from, blank, to, zero byte, topic
+	again     = "again"    // a nonce that begins so: it was asked before, and nothing came
 	lostWord  = "LOST "    // name, blank, count: a message of an XSUB, not a subscription
 
 	magic     = "TPS1"
@@ -69,6 +70,7 @@ func pastRequest(nonce string, epoch, from, to uint64, topic string) string {
 // request is a request that was understood.
 type request struct {
 	know     bool
+	again    bool
 	name     string
 	filter   string // of know, a topic with its terminator or a prefix
 	epoch    uint64
@@ -88,7 +90,7 @@ func parseRequest(text []byte) (r request, ok bool) {
 		if len(words) != 2 || len(words[0]) < 8 || len(words[1]) > maxName {
 			return r, false
 		}
-		return request{know: true, name: words[1], filter: string(rest)}, true
+		return request{know: true, again: strings.HasPrefix(words[0], again), name: words[1], filter: string(rest)}, true
 	case past:
 		if len(words) != 4 || len(words[0]) < 8 {
 			return r, false

@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+"""A plain SUB prints five prices of a symbol of `patterns feed` or `patterns feed-forwarder`: feed_client.py ENDPOINT SYMBOL"""
+import sys
+
+import zmq
+
+with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+    socket.linger = 0
+    socket.rcvtimeo = 10_000
+    socket.connect(sys.argv[1])
+    socket.subscribe(sys.argv[2].encode() + b"\0")
+    for _ in range(5):
+        _, _, price = socket.recv_multipart()
+        print(sys.argv[2], price.decode())
