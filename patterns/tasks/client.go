@@ -27,6 +27,11 @@ type Client struct {
 	calls *assigner.Client
 	byURL []*assigner.Client // with several brokers, one for each, for tasks with ids
 
+	next    chan *Handle  // to a goroutine that rests
+	gone    chan struct{} // closed when none is to rest any more
+	leave   func()        // closes it
+	runners sync.WaitGroup
+
 	mu      sync.Mutex
 	waiting []*Handle // in order
 	running int
@@ -43,7 +48,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.InFlight == 0 {
 		cfg.InFlight = 1000
 	}
-	c := &Client{cfg: cfg, all: make(map[*Handle]struct{}), idle: make(chan struct{})}
+	c := &Client{cfg: cfg, all: make(map[*Handle]struct{}), next: make(chan *Handle), gone: make(chan struct{}), idle: make(chan struct{})}
+	c.leave = sync.OnceFunc(func() { close(c.gone) })
 	var err error
 	if c.calls, err = assigner.Dial(ctx, cfg.Client); err != nil {
 		return nil, err
@@ -100,12 +106,19 @@ func (c *Client) Attach(ctx context.Context, service, id string) *Handle {
 	return c.submit(ctx, Spec{Service: service, ID: id}, true)
 }
 
+// undated is a context that ends when another one does, but does not say when: that is not the task's Deadline.
+type undated struct{ context.Context }
+
+// Deadline is none.
+func (undated) Deadline() (time.Time, bool) { return time.Time{}, false }
+
 func (c *Client) submit(ctx context.Context, s Spec, attach bool) *Handle {
 	h := &Handle{client: c, spec: s, attach: attach, begun: time.Now(), done: make(chan struct{})}
-	if h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(ctx)); attach {
+	if attach {
+		h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 		context.AfterFunc(ctx, func() { h.cancel(assigner.ErrLeave) })
 	} else {
-		context.AfterFunc(ctx, func() { h.cancel(context.Cause(ctx)) })
+		h.ctx, h.cancel = context.WithCancelCause(undated{ctx})
 	}
 	if err := s.Validate(); err != nil {
 		return h.refuse(err)
@@ -145,10 +158,32 @@ func (c *Client) begin(h *Handle) {
 	h.mu.Lock()
 	h.running = true
 	h.mu.Unlock()
-	go func() {
+	select {
+	case c.next <- h:
+	default:
+		c.runners.Go(func() { c.runs(h) })
+	}
+}
+
+// rests is how long a goroutine that has run a task waits for another one: growing a stack anew costs more than some tasks.
+const rests = time.Second
+
+// runs runs one task after another.
+func (c *Client) runs(h *Handle) {
+	timer := time.NewTimer(rests)
+	defer timer.Stop()
+	for {
 		h.run()
 		c.over(h)
-	}()
+		timer.Reset(rests)
+		select {
+		case h = <-c.next:
+		case <-timer.C:
+			return
+		case <-c.gone:
+			return
+		}
+	}
 }
 
 // over takes the end of a task that has run: the next ones have their turn.
@@ -222,9 +257,11 @@ func (c *Client) Close(ctx context.Context) error {
 var errLeft = fmt.Errorf("%w: %w", ErrClosed, assigner.ErrLeave)
 
 func (c *Client) hangUp(ctx context.Context) error {
-	errs := []error{c.calls.Close(ctx)}
+	c.leave()
+	errs := []error{c.calls.Close(ctx)} // which ends what still runs
 	for _, x := range c.byURL {
 		errs = append(errs, x.Close(ctx))
 	}
+	c.runners.Wait()
 	return errors.Join(errs...)
 }

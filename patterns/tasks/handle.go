@@ -112,8 +112,6 @@ func (h *Handle) run() {
 		until = h.spec.Deadline
 	}
 	m := machine.New(h.spec.retry(), until, rand.Int64N)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
 	for {
 		e := m.Tick(h.now())
 		if e.Run {
@@ -123,16 +121,27 @@ func (h *Handle) run() {
 			h.settle(e.Late)
 			return
 		}
-		if at := m.Deadline(); at > 0 {
-			timer.Reset(at - h.now())
-		}
-		select {
-		case <-timer.C:
-		case <-h.ctx.Done():
+		if !h.pause(m.Deadline()) {
 			m.Cancel()
 			h.settle(false)
 			return
 		}
+	}
+}
+
+// pause waits until then, 0: for ever, and reports false where the task was cancelled before.
+func (h *Handle) pause(until time.Duration) bool {
+	var over <-chan time.Time
+	if until > 0 {
+		timer := time.NewTimer(until - h.now())
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+		return true
+	case <-h.ctx.Done():
+		return false
 	}
 }
 

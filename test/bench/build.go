@@ -32,6 +32,7 @@ var cSources = map[string][]string{
 	programWorker: {"hitworker.c", "sessions.c", "link.c", "hit.c"},
 	programBulk:   {"bulk.c", "link.c", "measure.c", "hit.c"},
 	programEcho:   {"echo.c"},
+	programCrowd:  {"hitcrowd.c", "link.c", "hit.c"},
 	programDirect: {"hitdirect.c", "link.c", "measure.c", "hit.c"},
 	"vectors":     {"vectors.c", "hit.c"},
 }
@@ -61,7 +62,7 @@ func (h *house) close() { _ = os.RemoveAll(h.temp) } // what stays lies in the s
 
 // build builds all programs. What cannot be built fails the figures that need it, not the others.
 func (h *house) build(ctx context.Context) {
-	for _, name := range []string{programProxy, programLoad, programWorker, programBulk, programEcho, programDirect} {
+	for _, name := range []string{programProxy, programLoad, programWorker, programBulk, programEcho, programDirect, programCrowd} {
 		h.broken[name] = h.buildC(ctx, name)
 	}
 	if h.broker == "" {

@@ -40,6 +40,11 @@ var pairs = [][]experiment{
 	{{idleWorkers, []string{programTroupe, programTwin}, runIdleWorkers}},
 	{{manyHits, cPrograms(troupe), runManyHits}},
 	{inSpread()},
+	{tasksC(proxyTasks64, peer), tasksC(tasks64, troupe)},
+	{inTasks()},
+	{withCrowd(fewWorkers, 4), withCrowd(crowdOfWorkers, crowd)},
+	{{registerCrowd, []string{programCrowd, programTroupe}, runRegisterCrowd}},
+	{{askCrowd, []string{programCrowd, programTroupe, programTwin}, runAskCrowd}},
 }
 
 func cPrograms(kind string) []string {

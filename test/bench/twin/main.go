@@ -2,6 +2,8 @@
 //
 //	twin worker ENDPOINT SLOTS goroutine|thread
 //	twin client ENDPOINT CALLS SIZE WARM RUN
+//	twin tasks ENDPOINT CALLS SIZE WARM RUN
+//	twin all ENDPOINT TIMES
 //	twin idle ENDPOINT COUNT
 //	twin bulk ENDPOINT BYTES routed|direct
 //	twin spread HITS ENDPOINT...
@@ -40,12 +42,16 @@ func run(ctx context.Context, args []string) error {
 		return load(ctx, args[1], args[2:])
 	case len(args) == 3 && args[0] == "idle":
 		return idle(ctx, args[1], args[2])
+	case len(args) == 6 && args[0] == "tasks":
+		return submit(ctx, args[1], args[2:])
+	case len(args) == 3 && args[0] == "all":
+		return all(ctx, args[1], args[2])
 	case len(args) == 4 && args[0] == "bulk":
 		return bulk(ctx, args[1], args[2], args[3])
 	case len(args) > 2 && args[0] == "spread":
 		return spread(ctx, args[1], args[2:])
 	}
-	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin idle ENDPOINT COUNT | twin bulk ENDPOINT BYTES routed|direct | twin spread HITS ENDPOINT...")
+	return errors.New("usage: twin worker ENDPOINT SLOTS goroutine|thread | twin client ENDPOINT CALLS SIZE WARM RUN | twin tasks ENDPOINT CALLS SIZE WARM RUN | twin all ENDPOINT TIMES | twin idle ENDPOINT COUNT | twin bulk ENDPOINT BYTES routed|direct | twin spread HITS ENDPOINT...")
 }
 
 func echo(_ context.Context, c *assigner.Call) ([]byte, error) { return c.Body(), nil }
