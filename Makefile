@@ -6,7 +6,7 @@ SHELL      := /bin/bash
 .DELETE_ON_ERROR:
 
 # What may be changed from the command line, e.g. `make fuzz FUZZTIME=1m`.
-DEMOS      ?= hello embed sqlite wordcount mandelbrot
+DEMOS      ?= hello embed sqlite wordcount mandelbrot fleet
 FUZZTIME   ?= 10s
 ROUNDS     ?= 7
 CHAOS      ?= 110s
