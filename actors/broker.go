@@ -222,7 +222,7 @@ func (a *brokerActor) tell(ctx actor.Context, hit *machine.Hit, event any) {
 	}
 }
 
-// retell hands over what has waited for a hit's actor, or goes round once more.
+// retell hands over what has waited for a hit's actor, or goes round once more. Where the hit has ended, what crosses its end is dropped.
 func (a *brokerActor) retell(ctx actor.Context, hit *machine.Hit) {
 	pid := a.house.ports.Directory.Lookup(hit.Handle)
 	if pid == nil && hit.State != machine.Ended {
@@ -233,6 +233,12 @@ func (a *brokerActor) retell(ctx actor.Context, hit *machine.Hit) {
 	delete(a.early, hit)
 	if pid != nil {
 		sendAll(ctx, pid, events)
+		return
+	}
+	for _, e := range events {
+		if m, ok := e.(*wire.Message); ok && m.Header.Type == wire.Resume { // its actor has crashed; who resumes is to hear of that
+			a.run(ctx, a.broker.Message(a.house.now(), m, a.house.take()))
+		}
 	}
 }
 

@@ -72,26 +72,9 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 	b.workers[peer] = w
 	b.names[w.Name] = w
 	b.event(now, Event{Kind: WorkerCame, Worker: w.Name, Text: strconv.Itoa(w.Load.Slots) + " slots, pid " + strconv.Itoa(info.PID) + " on " + info.Host})
-	for _, name := range info.Services {
-		if w.names[name] != nil {
-			continue
-		}
-		w.names[name] = b.namesOf(w, name)
-		if s := b.service(name, name); s.workers.Len() == 0 {
-			b.event(now, Event{Kind: ServiceOffered, Service: name, Worker: w.Name})
-		}
-		b.offer(w, b.service(name, name))
-		if info.Direct != "" && b.cfg.Token != nil {
-			b.offer(w, b.service(wayKey([]byte(name), true), name))
-		}
-	}
+	b.offerAll(now, w, nil)
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
-	for name := range w.names {
-		if s := b.services[name]; s.wants > 1 && s.workers.Len() == s.wants {
-			fx = b.serveAll(now, name, fx) // there are enough of them now
-		}
-	}
-	return b.serve(now, w, fx)
+	return b.serveNew(now, w, fx)
 }
 
 // namesOf returns what the hits of a service at the worker share: what they say of themselves, and what the worker asks for the service.

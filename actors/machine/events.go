@@ -26,6 +26,7 @@ const (
 	WorkerLost     = "worker.lost"
 	WorkerLeft     = "worker.left"
 	WorkerDrains   = "worker.draining"
+	WorkerChanged  = "worker.changed"  // it offers other services, or has other labels
 	ServiceOffered = "service.offered" // somebody offers it, after nobody has
 	ServiceGone    = "service.gone"    // nobody offers it any more
 	VerdictGiven   = "verdict"         // about a worker, a client or a hit; troupe why has the record
@@ -35,7 +36,7 @@ const (
 
 // EventKinds lists the kinds of events.
 func EventKinds() []string {
-	return []string{WorkerCame, WorkerLost, WorkerLeft, WorkerDrains, ServiceOffered, ServiceGone, VerdictGiven, OperatorActed, BrokerDrains}
+	return []string{WorkerCame, WorkerLost, WorkerLeft, WorkerDrains, WorkerChanged, ServiceOffered, ServiceGone, VerdictGiven, OperatorActed, BrokerDrains}
 }
 
 // maxEvents is how many events are kept.

@@ -18,6 +18,9 @@ func (w *Worker) changed(_ time.Duration, m *wire.Message, fx []Effect) []Effect
 	if err != nil {
 		return refuse(fx, m, wire.BadFrame, "%v", err)
 	}
+	if n := len(info.Services); n > maxServices {
+		return refuse(fx, m, wire.BadFrame, "CHANGED: services has %d names: at most %d are possible, start several workers", n, maxServices)
+	}
 	return append(fx, Effect{Kind: Report, Event: &SlotsChanged{w, info}})
 }
 
@@ -35,7 +38,7 @@ func (b *Broker) slotsChanged(now time.Duration, e *SlotsChanged, fx []Effect) [
 	w.changes++
 	w.resize()
 	w.fix()
-	return b.serve(now, w, fx)
+	return b.serve(now, w, b.offersOther(now, e, fx))
 }
 
 // resize makes the load what the worker has said, but for slots that are still in use.

@@ -128,6 +128,8 @@ func (s *stage) tell(h *machine.Hit, event any) {
 		n.box = append(n.box, event)
 	} else if h.State != machine.Ended {
 		s.home.box = append(s.home.box, &retell{h, event})
+	} else if m, ok := event.(*wire.Message); ok && m.Header.Type == wire.Resume {
+		s.home.box = append(s.home.box, m)
 	}
 }
 

@@ -76,7 +76,7 @@ func (w *world) settle() {
 			before := len(s.out)
 			moved = moved || len(s.link.inbox) > 0
 			s.read()
-			if s.untold && !s.link.gone {
+			if (s.untold || s.strays && s.calm) && !s.link.gone {
 				s.tell()
 			}
 			if len(s.sessions) > 0 && !s.link.gone {

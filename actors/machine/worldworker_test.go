@@ -19,6 +19,8 @@ type servant struct {
 	most     int  // how far slots can grow
 	other    int  // slots that hits of other brokers have
 	untold   bool // the broker has not been told how many are left to it
+	offered  []string
+	strays   bool // it offers something else at present
 	busy     int
 	sessions []*serving
 }
@@ -53,6 +55,7 @@ func (w *world) newServant(busy int) {
 	if s.most > s.slots {
 		info.SlotsMax = s.most
 	}
+	s.offered = offered
 	s.link.claimed = info.Name != ""
 	text, err := json.Marshal(info)
 	require.NoError(w.t, err)
@@ -132,7 +135,8 @@ func (s *servant) read() {
 		}
 	case wire.Error:
 		about := m.Header.Hit
-		require.True(s.t, about == 0 || s.world.crashed[about] || s.link.hungUp != "", "an honest worker is refused: %v: %s", m.Header, m.Frame(0))
+		crosses := x == nil && m.Header.Status == wire.UnknownHit // what it said was about a session that has ended since
+		require.True(s.t, about == 0 || crosses || s.world.crashed[about] || s.link.hungUp != "", "an honest worker is refused: %v: %s", m.Header, m.Frame(0))
 	default:
 		require.Fail(s.t, "an honest worker got", "%v", m.Header)
 	}
@@ -191,7 +195,15 @@ func (s *servant) elsewhere() {
 func (s *servant) tell() {
 	s.untold = false
 	most := s.most - s.other
-	text, err := json.Marshal(wire.ChangedInfo{Slots: s.slots - s.other, SlotsMax: &most})
+	info := wire.ChangedInfo{Slots: s.slots - s.other, SlotsMax: &most}
+	switch {
+	case s.calm && s.strays:
+		info.Services, s.strays = s.offered, false
+	case !s.calm && s.chance(4, "it offers something else"):
+		info.Services, s.strays = [][]string{{"a"}, {"b"}, {"a", "b"}}[s.draw(3, "what")], true
+		info.Labels = []map[string]string{{}, {"big": "1"}}[s.draw(2, "labels")]
+	}
+	text, err := json.Marshal(info)
 	require.NoError(s.t, err)
 	s.say(wire.Header{Type: wire.Changed}, string(text))
 }

@@ -49,6 +49,10 @@ type ChangedInfo struct {
 	Slots    int  `json:"slots"`               // hits the broker may have open here at present
 	SlotsMax *int `json:"slots_max,omitempty"` // how far that can grow at present; nil: as READY said
 	Zombies  int  `json:"zombies,omitempty"`   // threads of sessions that did not come back, and hold no slot any more
+	// Services and Labels are what the worker offers and is from now on, all of it, with the terms of those services; nil: as before.
+	Services []string          `json:"services,omitempty"`
+	Terms    map[string]Term   `json:"terms,omitempty"`
+	Labels   map[string]string `json:"labels,omitzero"`
 }
 
 // VitalsInfo is the JSON frame of VITALS.
@@ -163,26 +167,27 @@ func (r *ReadyInfo) check() error {
 	case r.Window < 0:
 		return bad(BadFrame, "READY: window is %d bytes: leave it out for the broker's", r.Window)
 	}
-	for _, s := range r.Services {
+	return checkOffer(Ready, r.Services, r.Terms, r.Labels)
+}
+
+// checkOffer judges what a worker says that it offers and is.
+func checkOffer(t Type, services []string, terms map[string]Term, labels map[string]string) error {
+	for _, s := range services {
 		if err := CheckService([]byte(s)); err != nil {
 			return err
 		}
 	}
-	if err := CheckLabels(Ready, r.Labels); err != nil {
+	if err := CheckLabels(t, labels); err != nil {
 		return err
 	}
-	return r.checkTerms()
-}
-
-func (r *ReadyInfo) checkTerms() error {
-	for name, t := range r.Terms {
+	for name, x := range terms {
 		switch {
-		case !slices.Contains(r.Services, name):
-			return bad(BadFrame, "READY: terms has %.100q, which is not among the services: leave it out, or offer the service", name)
-		case t.LeaseMS < 0 || t.LeaseMS > MaxLimitMS:
-			return bad(BadFrame, "READY: terms: lease_ms of %s is %d: from 0 to %d are possible", name, t.LeaseMS, MaxLimitMS)
-		case t.Repair != "" && t.Repair != "tell" && t.Repair != "fail" && t.Repair != "restart":
-			return bad(BadFrame, "READY: terms: repair of %s is %.100q: tell, fail and restart are possible", name, t.Repair)
+		case !slices.Contains(services, name):
+			return bad(BadFrame, "%v: terms has %.100q, which is not among the services: leave it out, or offer the service", t, name)
+		case x.LeaseMS < 0 || x.LeaseMS > MaxLimitMS:
+			return bad(BadFrame, "%v: terms: lease_ms of %s is %d: from 0 to %d are possible", t, name, x.LeaseMS, MaxLimitMS)
+		case x.Repair != "" && x.Repair != "tell" && x.Repair != "fail" && x.Repair != "restart":
+			return bad(BadFrame, "%v: terms: repair of %s is %.100q: tell, fail and restart are possible", t, name, x.Repair)
 		}
 	}
 	return nil
@@ -200,6 +205,10 @@ func ParseChanged(b []byte) (ChangedInfo, error) {
 		err = bad(BadFrame, "CHANGED: zombies is %d: count from 0", c.Zombies)
 	case c.SlotsMax != nil && (*c.SlotsMax < c.Slots || *c.SlotsMax > MaxSlots):
 		err = bad(BadFrame, "CHANGED: slots_max is %d with %d slots: from as many as slots to %d are possible", *c.SlotsMax, c.Slots, MaxSlots)
+	case c.Services != nil && len(c.Services) == 0:
+		err = bad(BadFrame, "CHANGED: services is empty: leave it out where nothing has changed, or say slots 0")
+	default:
+		err = checkOffer(Changed, c.Services, c.Terms, c.Labels)
 	}
 	return c, err
 }

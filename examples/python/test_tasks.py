@@ -141,6 +141,23 @@ class Results(TasksCase):
         with self.assertRaisesRegex(t.Refused, "selector"):
             self.tasks.client.members("py-all", "==")
 
+    def test_a_worker_changes_what_it_offers(self):
+        class Job:
+            def call(self, call):
+                return b"done"
+        worker = self.worker({"py-now": (Job, 2), "py-later": (Job, 2)}, "changes")
+        with t.Client(CLIENTS) as client, client.open("py-now") as hit:
+            worker.offer(["py-later"], labels={"shift": "late"})
+            self.assertEqual(b"done", self.tasks.view(where="shift=late").submit("py-later").get(NET))
+            self.assertEqual([], self.tasks.all("py-now"))
+            self.assertEqual(b"done", hit.call(b""), "an open hit goes on")
+        worker.offer(["py-now", "py-later"])
+        self.assertEqual(b"done", self.tasks.submit("py-now").get(NET))
+        self.assertEqual({"shift": "late"}, self.tasks.client.members("py-now")[0]["labels"])
+        for bad in (["py-unheard"], []):
+            with self.assertRaisesRegex(ValueError, "services"):
+                worker.offer(bad)
+
     def test_what_waits_here_is_bounded(self):
         class Job:
             def call(self, call):

@@ -55,7 +55,7 @@ import threading
 import time
 import traceback
 import types
-from typing import Any, Callable, Iterator, NamedTuple, Sequence, Union
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
 import zmq
 import zmq.utils.z85
@@ -1114,6 +1114,7 @@ class Worker(_Side):
                  key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None) -> None:
         self.labels = dict(labels or {})
         self.services = dict(services or _SERVICES)
+        self._known = dict(self.services)         # those that were offered before, too: hits may be on their way to them
         if not self.services:
             raise ValueError("no service: put @service(NAME) on a function or a class first")
         self.slots = self._least = slots or max(asked for _, asked in self.services.values())  # at present, and what they shrink to
@@ -1135,6 +1136,20 @@ class Worker(_Side):
         """Takes no new hits, and ends when the open ones have ended."""
         self.draining = True
         self._post(self._leave)
+
+    def offer(self, services: Iterable[str] | None = None, labels: dict[str, str] | None = None) -> None:
+        """Changes what the worker offers, by the names of services that it was made with or that @service has named since, or its labels, all of them; None leaves
+        them as they are. Brokers are told at once. Open hits go on, and those on their way to a service that is not offered any more are served yet."""
+        offered = None
+        if services is not None:
+            known = _SERVICES | self._known
+            wanted = list(services)
+            if not wanted:
+                raise ValueError("services: there are none: name at least one, or use drain")
+            if unknown := [name for name in wanted if name not in known]:
+                raise ValueError(f"services: {unknown} are unknown: put @service(NAME) on a function or a class first")
+            offered = {name: known[name] for name in wanted}
+        self._post(self._offer, offered, None if labels is None else dict(labels))
 
     def stop(self) -> None:
         """Ends now. Threads that are stuck in a service's code do not hold the process."""
@@ -1169,7 +1184,7 @@ class Worker(_Side):
                  "host": socket.gethostname(), "incarnation": self._born, "threads": "pinned"}
         if most:
             about["slots_max"] = most
-        if terms := {name: _TERMS[name] for name in self.services if _TERMS.get(name)}:
+        if terms := self._terms():
             about["terms"] = terms
         if self.labels:
             about["labels"] = self.labels
@@ -1184,7 +1199,7 @@ class Worker(_Side):
     def _on_begin(self, link: _Link, head: Head, name: bytes, options: bytes, *bodies: bytes) -> None:
         if head.hit in link.hits:
             raise TroupeError.of("bad-seq", f"BEGIN for hit {head.hit:x}, which is open already")
-        make, _ = self.services.get(name.decode(), (None, 0))
+        make, _ = self._known.get(name.decode(), (None, 0))
         hit = _Served(self, link, head, make, options)
         if make is None:
             return hit.end(None, UnknownService(f"this worker does not serve {name.decode()}", Outcome.never_started))
@@ -1418,6 +1433,25 @@ class Worker(_Side):
                 link.told = share
                 about = {"slots": share[0]} | ({"slots_max": share[1]} if share[1] else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})
                 link.send(Head(CHANGED), json.dumps(about).encode())
+
+    def _offer(self, services: dict | None, labels: dict[str, str] | None) -> None:
+        about: dict = {}
+        if services is not None:
+            self.services = services
+            self._known |= services
+            about["services"] = list(services)
+            if terms := self._terms():
+                about["terms"] = terms
+        if labels is not None:
+            self.labels = about["labels"] = labels
+        for link in self._brokers:
+            if link.known:
+                link.told = self._share(link)
+                slots, most = link.told
+                link.send(Head(CHANGED), json.dumps(about | {"slots": slots} | ({"slots_max": most} if most else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})).encode())
+
+    def _terms(self) -> dict:
+        return {name: _TERMS[name] for name in self.services if _TERMS.get(name)}
 
     def _renew(self, now: float) -> None:
         """Keeps the leases under which direct hits are served, and tells the brokers what these have done."""

@@ -2,7 +2,6 @@ package assigner
 
 import (
 	"os"
-	"slices"
 	"sync/atomic"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
@@ -93,15 +92,6 @@ type workerSide enrolment
 func (s *workerSide) greet() {
 	e := (*enrolment)(s)
 	w := e.worker
-	names := make([]string, 0, len(w.cfg.Services))
-	kind := "shared"
-	for n, svc := range w.cfg.Services {
-		names = append(names, n)
-		if svc.Threads == Pinned {
-			kind = "pinned"
-		}
-	}
-	slices.Sort(names)
 	host, _ := os.Hostname()
 	w.mu.Lock()
 	defer w.mu.Unlock() // after READY is on its way: the ENDED of an orphan that it counts must come behind it
@@ -115,22 +105,11 @@ func (s *workerSide) greet() {
 	e.introduce()
 	e.send(&wire.Header{Type: wire.Ready}, wire.JSON(wire.ReadyInfo{
 		Direct: w.front.url(), DirectKey: w.front.directKey(),
-		Name: w.cfg.Name, Services: names, Slots: e.told.slots, SlotsMax: e.told.most,
-		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: kind,
-		SilenceMS: w.cfg.Silence.Milliseconds(), Terms: w.terms(), Labels: w.cfg.Labels,
+		Name: w.cfg.Name, Services: w.offer.names(), Slots: e.told.slots, SlotsMax: e.told.most,
+		Busy: len(e.orphans), PID: os.Getpid(), Host: host, Incarnation: w.incarnation, Lang: "go", Threads: w.offer.threads(),
+		SilenceMS: w.cfg.Silence.Milliseconds(), Terms: w.offer.terms(), Labels: w.offer.labels,
 	}))
 	w.changed()
-}
-
-// terms are what the worker asks for its services.
-func (w *Worker) terms() map[string]wire.Term {
-	all := make(map[string]wire.Term)
-	for name, s := range w.cfg.Services {
-		if s.Lease > 0 || s.Repair != RepairDefault {
-			all[name] = wire.Term{LeaseMS: s.Lease.Milliseconds(), Repair: string(s.Repair)}
-		}
-	}
-	return all
 }
 
 func (s *workerSide) usable(info wire.WelcomeInfo) {

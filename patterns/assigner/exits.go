@@ -205,9 +205,14 @@ func (w *Worker) tellZombies() {
 
 // sayChanged tells the broker what the worker has. The lock is held.
 func (e *enrolment) sayChanged(slots, most int) {
+	e.sendOn(e.peer, &wire.Header{Type: wire.Changed}, wire.JSON(e.change(slots, most)))
+}
+
+// change is what CHANGED says of the worker's slots.
+func (e *enrolment) change(slots, most int) wire.ChangedInfo {
 	info := wire.ChangedInfo{Slots: max(slots, 0), Zombies: int(e.worker.zombies.Load())}
 	if e.worker.keeper != nil {
 		info.SlotsMax = &most
 	}
-	e.sendOn(e.peer, &wire.Header{Type: wire.Changed}, wire.JSON(info))
+	return info
 }

@@ -76,8 +76,8 @@ type beginning struct{ msg *wire.Message }
 // begin gives a hit a slot. It runs on the loop; m owns its bytes.
 func (e *enrolment) begin(m *wire.Message) {
 	w, name := e.worker, string(m.Frame(0))
-	svc, ok := w.cfg.Services[name]
 	w.mu.Lock()
+	svc, ok := w.offer.known[name]
 	draining := w.draining || e.quits
 	_, twice := e.slots[m.Header.Hit]
 	twice = twice || w.front.has(m)

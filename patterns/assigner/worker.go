@@ -194,6 +194,7 @@ type Worker struct {
 	ending      ending
 
 	mu       sync.Mutex
+	offer    offer
 	slots    *machine.Slots
 	keeper   *slotKeeper   // nil where all brokers know all there is to know about the slots
 	idle     chan struct{} // closed when no slot is in use after the last BEGIN
@@ -211,7 +212,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	_, _ = rand.Read(b[:])
 	w := &Worker{
 		cfg: cfg, incarnation: hex.EncodeToString(b[:]), welcomed: make(chan struct{}), failed: make(chan struct{}),
-		idle: make(chan struct{}), ending: newEnding(), slots: machine.NewSlots(cfg.Slots, cfg.MaxSlots, cfg.SlotIdle),
+		idle: make(chan struct{}), ending: newEnding(), slots: machine.NewSlots(cfg.Slots, cfg.MaxSlots, cfg.SlotIdle), offer: newOffer(&cfg),
 	}
 	for _, b := range cfg.endpoints() {
 		w.brokers = append(w.brokers, newEnrolment(w, b))
