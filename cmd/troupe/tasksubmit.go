@@ -61,7 +61,7 @@ as the broker has it.`,
 
 // detach waits until the broker has the task.
 func (a *app) detach(ctx context.Context, c *tasks.Client, s tasks.Spec) error {
-	h := c.Submit(ctx, s)
+	h := c.Submit(context.WithoutCancel(ctx), s) // it goes on
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -76,6 +76,7 @@ func (a *app) detach(ctx context.Context, c *tasks.Client, s tasks.Spec) error {
 			}
 			return a.printDetached(s, "done")
 		case <-ctx.Done():
+			h.Cancel()
 			return err
 		case <-tick.C:
 		}
