@@ -221,7 +221,7 @@ func (b *Broker) Ended(now time.Duration, h *Hit, s wire.Status, fx []Effect) []
 		return fx
 	}
 	if s == wire.SlotTaken {
-		b.slotTaken(h)
+		b.slotTaken(h, w)
 	}
 	if h.undelivered {
 		return b.deaf(now, w, s, fx)

@@ -77,7 +77,7 @@ func (b *Broker) leaves(now time.Duration, e *Leaves, fx []Effect) []Effect {
 	}
 	w := h.worker
 	if e.Status == wire.SlotTaken {
-		b.slotTaken(h)
+		b.slotTaken(h, w)
 	}
 	w.hits.remove(h)
 	h.worker = &b.limbo

@@ -207,3 +207,23 @@ func TestAClearedQueueIsClearedInTurns(t *testing.T) {
 	w.serve()
 	require.EqualValues(t, 9999, func() uint64 { w.expect(wire.Begin); return 9999 }())
 }
+
+// What has lost the worker of its key goes back to the queue of all, and stays there while that is held.
+func TestAHeldQueueKeepsWhatHasLostItsWorker(t *testing.T) {
+	s := newTheatre(t, queueConfig())
+	c, w := s.client(), s.worker("w", 1)
+	c.aim(1, `"key":"k"`)
+	w.serve()
+	c.expect(wire.Reply)
+	s.opened(c, w, 2, 0)
+	c.aim(3, `"key":"k"`)
+	var r map[string]any
+	c.admin(`{"cmd":"queue.hold","service":"echo"}`, &r)
+	other := s.worker("other", 1)
+	s.vanishWith(w)
+	c.expect(wire.Closed)
+	other.silent()
+	c.admin(`{"cmd":"queue.release","service":"echo"}`, &r)
+	other.serve()
+	require.EqualValues(t, 3, c.expect(wire.Reply).Header.Hit)
+}

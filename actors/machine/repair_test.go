@@ -191,3 +191,22 @@ func TestAHitThatMovesHearsItsClient(t *testing.T) {
 		})
 	}
 }
+
+// A hit that has moved as often as it may, and whose last slot is another broker's, is kept for its client, who is not there.
+func TestASlotThatIsTakenFromAHitWithoutItsClient(t *testing.T) {
+	cfg := config()
+	cfg.Repair, cfg.MaxMoves, cfg.MoveHit, cfg.MoveAll = func(string) string { return "restart" }, 1, 1000, 10_000
+	s := newTheatre(t, cfg)
+	k := s.keepable(s.client(), s.worker("one", 1))
+	k.call(1, wire.Idempotent)
+	k.c.vanish()
+	k.w.vanish()
+	s.run()
+	two := s.worker("w", 1)
+	m := two.expect(wire.Begin)
+	two.expect(wire.Call)
+	two.say(wire.Header{Type: wire.Ended, Status: wire.SlotTaken, Hit: m.Header.Hit, Epoch: m.Header.Epoch}, "taken")
+	require.Equal(t, 1, s.broker.Inventory().Graves)
+	k.resume(s.client(), 1, 0)
+	require.Equal(t, wire.SlotTaken, k.c.expect(wire.Closed).Header.Status)
+}

@@ -66,9 +66,9 @@ func (b *Broker) slotFor(s *service) (*Worker, bool) {
 
 // slotTaken: the slot that the hit was given is another broker's. The worker is full, until it says otherwise; if it has done so since the hit was
 // given to it, that is newer.
-func (b *Broker) slotTaken(h *Hit) {
+func (b *Broker) slotTaken(h *Hit, w *Worker) {
 	b.totals.Taken++
-	if w := h.worker; h.changes == w.changes {
+	if h.changes == w.changes {
 		w.told, w.most = w.Load.Used-1, 0 // without this hit
 	}
 }

@@ -281,7 +281,9 @@ func (b *Broker) targetGone(now time.Duration, w *Worker, x *waiter, s wire.Stat
 		if other := b.bound(base, t.Key); other != nil {
 			base = b.viewOf(base, view{member: other.member})
 		}
-		x = b.requeue(x, base)
+		if x = b.requeue(x, base); b.shut(base) {
+			return fx
+		}
 		if to, ok := b.slotFor(base); ok {
 			b.unqueue(x)
 			return b.assignWaiter(now, x, to, fx)

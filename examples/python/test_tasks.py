@@ -158,6 +158,38 @@ class Results(TasksCase):
             with self.assertRaisesRegex(ValueError, "services"):
                 worker.offer(bad)
 
+    def test_queues_are_looked_into_and_changed(self):
+        class Job:
+            def call(self, call):
+                return b"done"
+        self.worker({"py-held": (Job, 1)}, "held")
+        self.worker({"py-instead": (Job, 1)}, "instead")
+        queue = self.tasks.queue("py-held")
+        queue.hold()
+        with self.assertRaisesRegex(t.Refused, "held already"):
+            queue.hold()
+        results = [self.tasks.view(topic=topic).submit("py-held") for topic in ("tea", "milk", "tea", "milk")]
+        until = time.monotonic() + NET
+        while queue.count() < 4 and time.monotonic() < until:
+            time.sleep(0.005)
+        self.assertEqual({"tea": 2, "milk": 2}, queue.list()[0]["topics"])
+        self.assertIn("py-held", [row["service"] for row in self.tasks.queue().list()])
+        items = list(queue.show(topic="tea"))
+        self.assertEqual(["tea", "tea"], [item["topic"] for item in items])
+        queue.remove(items[0]["id"])
+        self.assertEqual([0, 1], [queue.count(older=3600), queue.clear(topic="tea")])
+        self.assertEqual(2, queue.move("py-instead", topic="milk"))
+        for topic, result in zip(("tea", "milk", "tea", "milk"), results):
+            if topic == "milk":
+                self.assertEqual(b"done", result.get(NET))
+            else:
+                with self.assertRaises(t.Killed):
+                    result.get(NET)
+        queue.release()
+        self.assertEqual(b"done", self.tasks.submit("py-held").get(NET))
+        with self.assertRaisesRegex(ValueError, "older"):
+            queue.count(older=-1)
+
     def test_what_waits_here_is_bounded(self):
         class Job:
             def call(self, call):

@@ -277,6 +277,57 @@ class Row(NamedTuple):
 
 # -- Submitting. ---------------------------------------------------------------------------------------------------------------
 
+class Queue:
+    """Looks into what waits for a service, and changes it, as an operator does: the broker must let its client use ADMIN; Refused where it does not. Who has
+    submitted what is taken out is told (Killed). topic, older (seconds) and target (as listed) choose some of what waits."""
+
+    def __init__(self, client: Client, service: str) -> None:
+        self._client, self.service = client, service
+
+    def _ask(self, cmd: str, topic: str = "", older: float = 0, target: str = "", **more: Any) -> dict:
+        if older < 0:
+            raise ValueError(f"older is {older}: it may not be negative")
+        request = {"cmd": "queue." + cmd, "service": self.service, "topic": topic, "older_ms": int(older * 1000), "for": target} | more
+        return self._client.admin({name: value for name, value in request.items() if value})
+
+    def list(self) -> list[dict]:
+        """How many wait (waiting), for whom (for), how long the first one has (oldest_ms), and how many there are of each topic (topics)."""
+        return self._ask("list")["queues"]
+
+    def show(self, **which: Any) -> Iterator[dict]:
+        """Each one that waits, the first first: its id, topic, client, age_ms and more."""
+        after = ""
+        while True:
+            page = self._ask("show", after=after, **which)
+            yield from page["items"]
+            if not page.get("more"):
+                return
+            after = page["after"]
+
+    def remove(self, id: str) -> None:
+        """Takes one out, by its id in show."""
+        self._ask("remove", id=id)
+
+    def count(self, **which: Any) -> int:
+        """How many clear and move would take out."""
+        return self._ask("clear", dry_run=True, **which)["would"]
+
+    def clear(self, **which: Any) -> int:
+        """Takes out what waits now; how many that were."""
+        return self._ask("clear", **which)["removed"]
+
+    def move(self, to: str, **which: Any) -> int:
+        """Has another service do what waits now; how many have moved. What finds no room there stays."""
+        return self._ask("move", to=to, **which)["moved"]
+
+    def hold(self) -> None:
+        """Lets nothing out, whoever is free, until release."""
+        self._ask("hold")
+
+    def release(self) -> None:
+        self._ask("release")
+
+
 class Tasks:
     """Submits tasks to brokers' client endpoints. `with` closes it. May be shared by threads.
 
@@ -339,6 +390,10 @@ class Tasks:
         known = {m["member"] for m in before}
         rows += [Row(m["worker"], m["host"], m["pid"], "late") for m in self.client.members(service, where) if m["member"] not in known]
         return sorted(rows, key=lambda row: row.worker)
+
+    def queue(self, service: str = "") -> Queue:
+        """What waits for a service at the broker, to be looked into and changed; without a name for all services, which can be listed only."""
+        return Queue(self.client, service)
 
     def attach(self, service: str, id: str) -> AsyncResult:
         """Comes back for a task that was submitted with this id, here or by a process that is gone. UnknownHit if nobody knows it."""

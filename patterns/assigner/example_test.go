@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"time"
 
 	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/supervision"
 )
 
 // A broker, a worker and a client in one process. Each could as well be a process of its own, at tcp or ipc endpoints.
@@ -232,4 +234,35 @@ func ExampleTyped() {
 	// Output:
 	// 750 <nil>
 	// true
+}
+
+// A service of your own in the worker's supervision tree: it fails at first, and is started again.
+func ExampleWorkerConfig_children() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	starts, warm := 0, make(chan struct{})
+	worker, err := assigner.NewWorker(assigner.WorkerConfig{
+		Broker: "inproc://example-children", Logger: slog.New(slog.DiscardHandler),
+		Services: map[string]assigner.Service{"look": {Handler: func(context.Context, *assigner.Call) ([]byte, error) { return nil, nil }}},
+		Children: []supervision.ChildSpec{{ID: "cache", Start: supervision.Service(func(ctx context.Context) error {
+			if starts++; starts == 1 {
+				return errors.New("the file is not there yet")
+			}
+			close(warm)
+			<-ctx.Done()
+			return ctx.Err()
+		})}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := worker.Start(ctx); err != nil {
+		log.Fatal(err)
+	}
+	<-warm
+	fmt.Println("started", starts, "times")
+	fmt.Println(worker.Close(ctx))
+	// Output:
+	// started 2 times
+	// <nil>
 }
