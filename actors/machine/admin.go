@@ -94,6 +94,27 @@ type ServiceRow struct {
 	Max     int    `json:"slots_max"`
 	Used    int    `json:"used"`
 	Waiting int    `json:"waiting"`
+	// Of hits that are over, at workers that are here: how many, and on average how long they had a slot and had waited for it, ms.
+	Ended    uint64  `json:"ended"`
+	HeldMS   float64 `json:"held_ms"`
+	WaitedMS float64 `json:"waited_ms"`
+}
+
+// add counts a worker's part.
+func (r *ServiceRow) add(w *Worker, n *Names) {
+	r.Workers++
+	r.Slots += w.Load.Slots
+	r.Max += w.Load.Max
+	r.Used += w.Load.Used
+	r.Ended += n.ended
+	r.HeldMS += 1e3 * n.held.Seconds()
+	r.WaitedMS += 1e3 * n.waited.Seconds()
+}
+
+// mean makes averages of sums.
+func (r *ServiceRow) mean() {
+	n := float64(max(r.Ended, 1))
+	r.HeldMS, r.WaitedMS = r.HeldMS/n, r.WaitedMS/n
 }
 
 // StatusReport is the answer to status.
@@ -227,13 +248,11 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 			if row == nil {
 				continue // the direct way of a service that is counted already
 			}
-			row.Workers++
-			row.Slots += w.Load.Slots
-			row.Max += w.Load.Max
-			row.Used += w.Load.Used
+			row.add(w, w.names[s.name])
 		}
 	}
 	for _, row := range byName {
+		row.mean()
 		r.Services = append(r.Services, *row)
 	}
 	if b.cfg.Book != nil {

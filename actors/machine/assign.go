@@ -303,6 +303,7 @@ func (b *Broker) assignWaiter(now time.Duration, w *waiter, to *Worker, fx []Eff
 		waited := uint32(min((now - w.since).Milliseconds(), math.MaxUint32))
 		arg = max(arg, waited+1) - waited
 	}
+	to.names[w.service.name].waited += now - w.since
 	return b.assign(now, w.service, to, w.client, w.msg, o, arg, fx)
 }
 

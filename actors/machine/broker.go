@@ -236,6 +236,8 @@ func (b *Broker) forget(now time.Duration, h *Hit, s wire.Status) {
 	b.forgetMove(h)
 	b.ports.Free(h.Handle)
 	b.all.remove(h)
+	h.names.ended++
+	h.names.held += now - h.Opened
 	h.client.hits.remove(h)
 	h.worker.hits.remove(h)
 	b.bury(now, h)

@@ -83,6 +83,10 @@ type Names struct {
 	limits  *Limits
 	lease   time.Duration // how long a call may give no sign, 0: for ever
 	repair  repair        // what is done about a call that is stuck
+
+	ended  uint64        // hits that are over
+	held   time.Duration // for how long those had a slot, together
+	waited time.Duration // and waited for it
 }
 
 // Lost is an event: the client's or the worker's connection is gone.

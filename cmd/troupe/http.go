@@ -48,32 +48,38 @@ SIGTERM and Ctrl-C: /readyz says 503, no new connections are taken, requests hav
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serveHTTP(cmd, f) },
 	}
 	f.add(cmd.Flags())
+	cmd.AddCommand(a.httpPumpCommand())
 	return cmd
 }
 
 func (f *httpFlags) add(flags *pflag.FlagSet) {
 	f.target.add(flags, 30*time.Second, "a request; less than nothing: for ever: it")
 	flags.StringSliceVar(&f.listen, "listen", []string{"127.0.0.1:8002"}, "address for HTTP; may be repeated; port 0: a free one")
-	flags.StringArrayVar(&f.routes, "route", nil, "PATTERN = STAGE > STAGE ..., a pattern as in 'GET /files/{name}'; may be repeated")
-	flags.StringSliceVar(&f.streams, "stream", nil, "stage that takes and gives bodies of any size, in parts; may be repeated")
-	flags.StringSliceVar(&f.affinities, "affinity", nil, "STAGE=cookie:NAME, header:NAME or query:NAME: requests with one key go to one worker; may be repeated")
-	flags.StringSliceVar(&f.sessions, "session", nil, "the same, and they are calls of one hit, on one thread; may be repeated")
+	f.addStages(flags)
 	flags.StringSliceVar(&f.netstrings, "netstring", nil, "address for netstrings, each the body of a request to --netstring-path; may be repeated")
 	flags.StringVar(&f.netstringTarget, "netstring-path", "/", "path of requests that come as netstrings")
 	flags.StringVar(&f.cert, "tls-cert", "", "certificate (PEM file): serve HTTPS")
 	flags.StringVar(&f.certKey, "tls-key", "", "its key (PEM file)")
 	flags.BoolVar(&f.insecure, "insecure", false, "allow a --listen without TLS, or a --netstring, that other machines can reach")
-	flags.Var(&f.maxBody, "max-body", "largest body of a request, and of what a stage passes on, that is not streamed")
 	flags.Var(&f.maxStream, "max-stream", "largest body of a request that is streamed")
 	flags.Var(&f.maxHeader, "max-header", "largest line and headers of a request")
 	flags.DurationVar(&f.cfg.ReadTimeout, "read-timeout", 10*time.Second, "how long a client may take for its headers, and between two pieces of its body")
 	flags.DurationVar(&f.cfg.IdleTimeout, "idle-timeout", 2*time.Minute, "how long a connection may be idle")
-	flags.IntVar(&f.cfg.MaxHops, "max-hops", 32, "how many stages may have a request, on all branches together")
 	flags.IntVar(&f.cfg.MaxRequests, "max-requests", 4096, "requests that may be under way")
 	flags.DurationVar(&f.cfg.Drain, "drain", 10*time.Second, "how long SIGTERM waits for requests")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this file")
 	_ = flags.MarkHidden("cpuprofile")
 	flags.Var(&f.access, "access-log", "form of the access log on standard output: combined, json or off")
+}
+
+// addStages adds the flags that say through which stages requests go.
+func (f *httpFlags) addStages(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.routes, "route", nil, "PATTERN = STAGE > STAGE ..., a pattern as in 'GET /files/{name}'; may be repeated")
+	flags.StringSliceVar(&f.streams, "stream", nil, "stage that takes and gives bodies of any size, in parts; may be repeated")
+	flags.StringSliceVar(&f.affinities, "affinity", nil, "STAGE=cookie:NAME, header:NAME or query:NAME: requests with one key go to one worker; may be repeated")
+	flags.StringSliceVar(&f.sessions, "session", nil, "the same, and they are calls of one hit, on one thread; may be repeated")
+	flags.Var(&f.maxBody, "max-body", "largest body of a request, and of what a stage passes on, that is not streamed")
+	flags.IntVar(&f.cfg.MaxHops, "max-hops", 32, "how many stages may have a request, on all branches together")
 }
 
 // config turns flags into the front's configuration.

@@ -3,13 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 )
 
 // printJSON prints a value as one line.
-func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
+func (a *app) printJSON(v any) error { return printJSONTo(a.out, v) }
+
+func printJSONTo(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
 
 // table prints rows under a head, in columns.
 func (a *app) table(head string, rows [][]string) error {

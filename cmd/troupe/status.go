@@ -47,14 +47,41 @@ func (a *app) printStatus(s machine.StatusReport) error {
 	if len(s.Services) > 0 {
 		rows := make([][]string, len(s.Services))
 		for i, row := range s.Services {
-			rows[i] = []string{row.Name, strconv.Itoa(row.Workers), strconv.Itoa(row.Slots), strconv.Itoa(row.Max), strconv.Itoa(row.Used), strconv.Itoa(row.Waiting)}
+			rows[i] = []string{row.Name, strconv.Itoa(row.Workers), strconv.Itoa(row.Slots), strconv.Itoa(row.Max), strconv.Itoa(row.Used), strconv.Itoa(row.Waiting), strconv.FormatUint(row.Ended, 10), mean(row.HeldMS, row.Ended), mean(row.WaitedMS, row.Ended)}
 		}
-		if err := a.table("SERVICE WORKERS SLOTS MAX USED WAITING", rows); err != nil {
+		if err := a.table("SERVICE WORKERS SLOTS MAX USED WAITING HITS HELD WAITED", rows); err != nil {
 			return err
 		}
 		fmt.Fprintln(a.out)
 	}
+	if n := narrowest(s.Services); n != nil {
+		fmt.Fprintf(a.out, "the narrowest is %s: %d wait, %d of %d slots are used: give it more slots, or more workers\n\n", cell(n.Name), n.Waiting, n.Used, n.Slots)
+	}
 	return a.printCounters(s)
+}
+
+// mean is an average of milliseconds.
+func mean(ms float64, of uint64) string {
+	if of == 0 {
+		return "-"
+	}
+	return time.Duration(ms * float64(time.Millisecond)).Round(10 * time.Microsecond).String()
+}
+
+// narrowest returns the service whose slots are used up and for which most is waiting, measured in the time that its slots need for that; nil: nobody waits.
+func narrowest(all []machine.ServiceRow) *machine.ServiceRow {
+	var found *machine.ServiceRow
+	worst := -1.0
+	for i := range all {
+		s := &all[i]
+		if s.Waiting == 0 {
+			continue
+		}
+		if backlog := float64(s.Waiting) * (s.HeldMS + 1e-3) / float64(max(s.Slots, 1)); backlog > worst {
+			worst, found = backlog, s
+		}
+	}
+	return found
 }
 
 // printCounters prints totals and counters, the refusals last.
