@@ -33,6 +33,7 @@ var cSources = map[string][]string{
 	programBulk:   {"bulk.c", "link.c", "measure.c", "hit.c"},
 	programEcho:   {"echo.c"},
 	programCrowd:  {"hitcrowd.c", "link.c", "hit.c"},
+	programRaw:    {"rawpat.c", "link.c", "measure.c", "hit.c"},
 	programDirect: {"hitdirect.c", "link.c", "measure.c", "hit.c"},
 	"vectors":     {"vectors.c", "hit.c"},
 }
@@ -62,7 +63,7 @@ func (h *house) close() { _ = os.RemoveAll(h.temp) } // what stays lies in the s
 
 // build builds all programs. What cannot be built fails the figures that need it, not the others.
 func (h *house) build(ctx context.Context) {
-	for _, name := range []string{programProxy, programLoad, programWorker, programBulk, programEcho, programDirect, programCrowd} {
+	for _, name := range []string{programProxy, programLoad, programWorker, programBulk, programEcho, programDirect, programCrowd, programRaw} {
 		h.broken[name] = h.buildC(ctx, name)
 	}
 	if h.broker == "" {

@@ -45,6 +45,11 @@ var pairs = [][]experiment{
 	{withCrowd(fewWorkers, 4), withCrowd(crowdOfWorkers, crowd)},
 	{{registerCrowd, []string{programCrowd, programTroupe}, runRegisterCrowd}},
 	{{askCrowd, []string{programCrowd, programTroupe, programTwin}, runAskCrowd}},
+	{proxied(proxyPlain, peer), proxied(proxyOurs, troupe)},
+	{piped(pipePlain, peer), piped(pipeOurs, troupe)},
+	{fanned(peer, 1), fanned(troupe, 1)},
+	{fanned(peer, 8), fanned(troupe, 8)},
+	{fanned(peer, 64), fanned(troupe, 64)},
 }
 
 func cPrograms(kind string) []string {

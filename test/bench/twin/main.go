@@ -7,6 +7,7 @@
 //	twin idle ENDPOINT COUNT
 //	twin bulk ENDPOINT BYTES routed|direct
 //	twin spread HITS ENDPOINT...
+//	twin proxy | publish SIZE | subscribe ENDPOINT COUNT WARM RUN | push SIZE | relay VENTILATOR | pull VENTILATOR WARM RUN
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
 package main
@@ -35,6 +36,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if is, err := patterns(ctx, args); is {
+		return err
+	}
 	switch {
 	case len(args) == 4 && args[0] == "worker":
 		return work(ctx, args[1], args[2], args[3])
