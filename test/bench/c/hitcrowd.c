@@ -11,9 +11,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+struct member {
+	void *socket;
+	uint64_t window, received, credited; // bytes; no window before WELCOME
+};
 
 struct crowd {
-	void **sockets;
+	struct member *members;
 	int count, welcomed, slots;
 };
 
@@ -49,9 +53,31 @@ static void answer(void *s, const struct hit_header *begin, zmq_msg_t *frames, i
 		zmq_msg_send(&frames[i], s, i + 1 < count ? ZMQ_SNDMORE : 0);
 }
 
-// Takes one message. Returns 0 when there is none.
-static int take(struct crowd *c, void *s)
+static uint64_t window_of(zmq_msg_t *welcome)
 {
+	char json[1024] = "";
+	size_t size = zmq_msg_size(welcome);
+	memcpy(json, zmq_msg_data(welcome), size < sizeof json - 1 ? size : sizeof json - 1);
+	char *at = strstr(json, "\"window\":");
+	return at == NULL ? 0 : strtoull(at + 9, NULL, 10);
+}
+
+// Lets the broker send more when half of the window has come.
+static void credit(struct member *m)
+{
+	if (m->window == 0 || m->received - m->credited < m->window / 2)
+		return;
+	uint8_t head[HIT_HEADER];
+	struct hit_header h = {.type = HIT_CREDIT, .arg = (uint32_t)((m->received + m->window) / 1024)};
+	hit_put(&h, head);
+	zmq_send(m->socket, head, sizeof head, 0);
+	m->credited = m->received;
+}
+
+// Takes one message. Returns 0 when there is none.
+static int take(struct crowd *c, struct member *m)
+{
+	void *s = m->socket;
 	zmq_msg_t head, frames[HIT_FRAMES];
 	struct hit_header h;
 	int count = 0;
@@ -68,28 +94,36 @@ static int take(struct crowd *c, void *s)
 	}
 	if (hit_parse(&h, zmq_msg_data(&head), zmq_msg_size(&head)) != HIT_OK)
 		die("a header cannot be read");
+	m->received += zmq_msg_size(&head);
+	for (int i = 0; i < count; i++)
+		m->received += zmq_msg_size(&frames[i]);
 	if (h.type == HIT_BEGIN)
 		answer(s, &h, frames, count);
-	else if (h.type == HIT_WELCOME && ++c->welcomed == c->count) {
-		puts("ready");
-		fflush(stdout);
+	else if (h.type == HIT_WELCOME) {
+		m->window = window_of(&frames[0]);
+		m->received = zmq_msg_size(&head) + zmq_msg_size(&frames[0]);
+		if (++c->welcomed == c->count) {
+			puts("ready");
+			fflush(stdout);
+		}
 	} else if (h.type == HIT_ERROR)
 		die("the broker says: %.*s", (int)zmq_msg_size(&frames[0]), (char *)zmq_msg_data(&frames[0]));
 	for (int i = 0; i < count; i++)
 		zmq_msg_close(&frames[i]);
 	zmq_msg_close(&head);
+	credit(m);
 	return 1;
 }
 
 // Takes all that is there; ZMQ_FD tells of changes only, so ZMQ_EVENTS is asked after the last message, too.
-static void drain(struct crowd *c, void *s)
+static void drain(struct crowd *c, struct member *m)
 {
 	int events;
 	size_t size = sizeof events;
 	do {
-		while (take(c, s))
+		while (take(c, m))
 			;
-		zmq_getsockopt(s, ZMQ_EVENTS, &events, &size);
+		zmq_getsockopt(m->socket, ZMQ_EVENTS, &events, &size);
 	} while (events & ZMQ_POLLIN);
 }
 
@@ -101,15 +135,15 @@ int main(int argc, char **argv)
 	void *context = zmq_ctx_new();
 	int most = c.count + 16, epoll = epoll_create1(0);
 	zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most);
-	c.sockets = calloc((size_t)c.count, sizeof *c.sockets);
+	c.members = calloc((size_t)c.count, sizeof *c.members);
 	for (int i = 0; i < c.count; i++)
-		c.sockets[i] = enter(context, argv[1], epoll, i, c.slots);
+		c.members[i].socket = enter(context, argv[1], epoll, i, c.slots);
 	for (int i = 0; i < c.count; i++)
-		drain(&c, c.sockets[i]);
+		drain(&c, &c.members[i]);
 	struct epoll_event ready[256];
 	for (;;) {
 		int n = epoll_wait(epoll, ready, 256, 100);
 		for (int i = 0; i < n; i++)
-			drain(&c, c.sockets[ready[i].data.u32]);
+			drain(&c, &c.members[ready[i].data.u32]);
 	}
 }
