@@ -53,7 +53,7 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, "count", s.Services[0]["service"])
 	require.Equal(t, 1, s.Totals["hits_opened"])
 	require.Positive(t, s.Counters["messages_received"])
-	require.Regexp(t, `(?s)^broker main, serving, up \S+: clients 2, workers 1, hits 1\n\nSERVICE +WORKERS +SLOTS +MAX +USED +WAITING\ncount +1 +8 +8 +1 +0\n\nhits +1 opened, .*messages_received +\d+\n`,
+	require.Regexp(t, `(?s)^broker main, serving, up \S+: clients 2, workers 1, hits 1\n\nSERVICE +WORKERS +SLOTS +MAX +USED +WAITING +HITS +HELD +WAITED\ncount +1 +8 +8 +1 +0 +0 +- +-\n\nhits +1 opened, .*messages_received +\d+\n`,
 		troupe(t, exitOK, h.clients, "status").out.String())
 }
 
