@@ -94,10 +94,10 @@ type ServiceRow struct {
 	Max     int    `json:"slots_max"`
 	Used    int    `json:"used"`
 	Waiting int    `json:"waiting"`
-	// Of hits that are over, at workers that are here: how many, and on average how long they had a slot and had waited for it, ms.
+	// At workers that are here, on average, ms: how long hits that were given a slot had waited for it, and how long those that are over, Ended of them, had it.
+	WaitedMS float64 `json:"waited_ms"`
 	Ended    uint64  `json:"ended"`
 	HeldMS   float64 `json:"held_ms"`
-	WaitedMS float64 `json:"waited_ms"`
 }
 
 // add counts a worker's part.
@@ -111,10 +111,10 @@ func (r *ServiceRow) add(w *Worker, n *Names) {
 	r.WaitedMS += 1e3 * n.waited.Seconds()
 }
 
-// mean makes averages of sums.
-func (r *ServiceRow) mean() {
-	n := float64(max(r.Ended, 1))
-	r.HeldMS, r.WaitedMS = r.HeldMS/n, r.WaitedMS/n
+// mean makes averages of sums; begun hits were given a slot.
+func (r *ServiceRow) mean(begun uint64) {
+	r.HeldMS /= float64(max(r.Ended, 1))
+	r.WaitedMS /= float64(max(begun, 1))
 }
 
 // StatusReport is the answer to status.
@@ -233,6 +233,7 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 	}
 	rows := make(map[*service]*ServiceRow)
 	byName := make(map[string]*ServiceRow)
+	begun := make(map[*ServiceRow]uint64)
 	for _, s := range b.services {
 		if byName[s.name] == nil {
 			byName[s.name] = &ServiceRow{Name: s.name}
@@ -249,10 +250,11 @@ func (b *Broker) Status(now time.Duration) StatusReport {
 				continue // the direct way of a service that is counted already
 			}
 			row.add(w, w.names[s.name])
+			begun[row] += w.names[s.name].begun
 		}
 	}
 	for _, row := range byName {
-		row.mean()
+		row.mean(begun[row])
 		r.Services = append(r.Services, *row)
 	}
 	if b.cfg.Book != nil {

@@ -226,6 +226,7 @@ func (b *Broker) assign(now time.Duration, s *service, w *Worker, c *client, m *
 		h.redoFor(now, m, arg)
 	}
 	b.bind(s, o.target, w)
+	h.names.begun++
 	b.byHandle[handle] = h
 	b.all.add(h)
 	c.hits.add(h)

@@ -84,9 +84,10 @@ type Names struct {
 	lease   time.Duration // how long a call may give no sign, 0: for ever
 	repair  repair        // what is done about a call that is stuck
 
+	begun  uint64        // hits that were given a slot
+	waited time.Duration // for how long those had waited for it, together
 	ended  uint64        // hits that are over
 	held   time.Duration // for how long those had a slot, together
-	waited time.Duration // and waited for it
 }
 
 // Lost is an event: the client's or the worker's connection is gone.
