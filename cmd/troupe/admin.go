@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -19,17 +18,12 @@ func administer(ctx context.Context, c *assigner.Client, r machine.AdminRequest,
 	if err != nil {
 		return err
 	}
-	var said struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(report, &said); err != nil {
-		return fmt.Errorf("the broker's answer to %s cannot be read: %w: is it of another version? see `troupe version`", r.Cmd, err)
-	}
-	if said.Error != "" {
-		return fmt.Errorf("%w: %s", errRefused, said.Error)
-	}
-	if err := json.Unmarshal(report, into); err != nil {
-		return fmt.Errorf("the broker's answer to %s cannot be read: %w: is it of another version? see `troupe version`", r.Cmd, err)
+	var refused machine.Refusal
+	switch err = machine.ReadReport(report, into); {
+	case errors.As(err, &refused):
+		return fmt.Errorf("%w: %w", errRefused, refused)
+	case err != nil:
+		return fmt.Errorf("%s: %w", r.Cmd, err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/examples/internal/crew"
+	"github.com/troupe-mq/troupe/examples/internal/netns"
 	"github.com/troupe-mq/troupe/patterns/pool"
 )
 
@@ -83,7 +84,7 @@ func (f *fleet) start(s *site) error {
 		for _, other := range s.hosts[:at] {
 			peers = append(peers, other.listen)
 		}
-		words := h.in(self, "-member", fmt.Sprint(i), "-root", f.root, "-files", fmt.Sprint(f.most), "-per-host", fmt.Sprint(f.perHost), "-run-dir", h.directory,
+		words := netns.In(h.namespace, self, "-member", fmt.Sprint(i), "-root", f.root, "-files", fmt.Sprint(f.most), "-per-host", fmt.Sprint(f.perHost), "-run-dir", h.directory,
 			"-listen", h.listen, "-peers", strings.Join(peers, ","), "-keys", s.keys)
 		if err := f.all.Start(fmt.Sprint("m", i), os.Stderr, words[0], words[1:]...); err != nil {
 			return err

@@ -5,24 +5,15 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
+	"github.com/troupe-mq/troupe/examples/internal/netns"
 	"github.com/troupe-mq/troupe/patterns/assigner/keys"
 )
 
 // host is where members live: a run directory, an address and, where there is one, a network namespace.
 type host struct {
 	directory, listen, namespace string
-}
-
-// in returns the command line of a program on the host. It becomes that program, and keeps its process id.
-func (h host) in(args ...string) []string {
-	if h.namespace == "" {
-		return args
-	}
-	return append([]string{"ip", "netns", "exec", h.namespace}, args...)
 }
 
 // site is the hosts, and what has to be taken down.
@@ -88,24 +79,13 @@ func (s *site) separate() error {
 		words = append(words, "netns add "+there, "-n "+hub+" link add "+cable+" type veth peer name cable netns "+there, "-n "+hub+" link set "+cable+" master hub",
 			"-n "+hub+" link set "+cable+" up", fmt.Sprintf("-n %s addr add 10.213.79.%d/24 dev cable", there, i+1), "-n "+there+" link set cable up", "-n "+there+" link set lo up")
 	}
-	for _, w := range words {
-		if said, err := exec.Command("ip", strings.Fields(w)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("`ip %s`: %w: %s: -loopback does without namespaces", w, err, strings.TrimSpace(string(said)))
-		}
+	if err := netns.Do(words...); err != nil {
+		return fmt.Errorf("%w: -loopback does without namespaces", err)
 	}
 	return nil
 }
 
 // close takes all down.
 func (s *site) close() error {
-	var errs []error
-	for _, h := range s.hosts {
-		if _, err := os.Stat("/run/netns/" + h.namespace); h.namespace == "" || err != nil {
-			continue
-		}
-		if said, err := exec.Command("ip", "netns", "del", h.namespace).CombinedOutput(); err != nil {
-			errs = append(errs, fmt.Errorf("the network namespace %s stays: %w: %s: remove it by `ip netns del %[1]s`", h.namespace, err, strings.TrimSpace(string(said))))
-		}
-	}
-	return errors.Join(append(errs, os.RemoveAll(s.temp))...)
+	return errors.Join(netns.Delete(s.hosts[0].namespace, s.hosts[1].namespace, s.hosts[2].namespace), os.RemoveAll(s.temp))
 }

@@ -122,7 +122,7 @@ func TestHello(t *testing.T) {
 	server.stops()
 }
 
-// Five at a time: all five come at once, though each takes a second.
+// Servers with five threads, ours and one of plain sockets.
 func TestThreads(t *testing.T) {
 	at := place(t)
 	for _, server := range []*running{begin(t, "threads-server", at).says("serving"), python(t, "threads_server.py", place(t)).says("serving")} {

@@ -1429,10 +1429,8 @@ class Worker(_Side):
             while len(self._idle) > self.slots - used:
                 self._idle.pop().put(None)
         for link in self._brokers:
-            if link.known and not self.draining and (share := self._share(link)) != link.told:
-                link.told = share
-                about = {"slots": share[0]} | ({"slots_max": share[1]} if share[1] else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})
-                link.send(Head(CHANGED), json.dumps(about).encode())
+            if link.known and not self.draining and self._share(link) != link.told:
+                self._tell(link, {})
 
     def _offer(self, services: dict | None, labels: dict[str, str] | None) -> None:
         about: dict = {}
@@ -1446,9 +1444,13 @@ class Worker(_Side):
             self.labels = about["labels"] = labels
         for link in self._brokers:
             if link.known:
-                link.told = self._share(link)
-                slots, most = link.told
-                link.send(Head(CHANGED), json.dumps(about | {"slots": slots} | ({"slots_max": most} if most else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})).encode())
+                self._tell(link, about)
+
+    def _tell(self, link: _Link, about: dict) -> None:
+        """Says CHANGED: how many slots there are for this broker, and what else is new."""
+        slots, most = link.told = self._share(link)
+        about = about | {"slots": slots} | ({"slots_max": most} if most else {}) | ({"zombies": len(self.zombies)} if self.zombies else {})
+        link.send(Head(CHANGED), json.dumps(about).encode())
 
     def _terms(self) -> dict:
         return {name: _TERMS[name] for name in self.services if _TERMS.get(name)}

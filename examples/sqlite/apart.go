@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-mq/troupe/examples/internal/netns"
 	"github.com/troupe-mq/troupe/supervision/process"
 )
 
@@ -73,7 +74,7 @@ func (a *apart) open(ctx context.Context) error {
 		return err
 	}
 	at := "tcp://" + hereAddress + ":0"
-	broker, err := a.start("the broker", nil, in(a.hosts.here, a.troupe, "broker", "--client", at, "--worker", at, "--keys", a.path("keys"))...)
+	broker, err := a.start("the broker", nil, netns.In(a.hosts.here, a.troupe, "broker", "--client", at, "--worker", at, "--keys", a.path("keys"))...)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (a *apart) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.start("the worker", []string{"TROUPE_KEY=" + string(key)}, in(a.hosts.here, a.d.house.binary, a.path("apart.db"), a.workers, "4", at)...)
+	_, err = a.start("the worker", []string{"TROUPE_KEY=" + string(key)}, netns.In(a.hosts.here, a.d.house.binary, a.path("apart.db"), a.workers, "4", at)...)
 	return err
 }
 
@@ -153,7 +154,7 @@ func (a *apart) call(ctx context.Context, request map[string]any, flags ...strin
 	if err != nil {
 		return nil, err
 	}
-	args := in(a.hosts.there, a.troupe, "call", "sqlite", string(head), "--broker", a.clients, "--key", a.path("client.key"), "--log-level", "error")
+	args := netns.In(a.hosts.there, a.troupe, "call", "sqlite", string(head), "--broker", a.clients, "--key", a.path("client.key"), "--log-level", "error")
 	return a.run(ctx, append(args, flags...)...)
 }
 
@@ -221,7 +222,7 @@ func checksum(name string) (string, error) {
 
 // stranger calls without a key, and returns what it is told. That it is let in is an error.
 func (a *apart) stranger(ctx context.Context) (string, error) {
-	_, err := a.run(ctx, in(a.hosts.there, a.troupe, "call", "sqlite", `{"sql":"SELECT 1"}`, "--broker", a.clients, "--connect", "1s", "--log-level", "error")...)
+	_, err := a.run(ctx, netns.In(a.hosts.there, a.troupe, "call", "sqlite", `{"sql":"SELECT 1"}`, "--broker", a.clients, "--connect", "1s", "--log-level", "error")...)
 	if err == nil {
 		return letIn, nil
 	}

@@ -97,16 +97,8 @@ const (
 
 // Validate reports the first field that cannot be used, or that clashes with another one.
 func (c *BrokerConfig) Validate() error {
-	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
-		if err := zmqsock.CheckEndpoint("bind", ep); err != nil {
-			return err
-		}
-		if !c.Insecure && c.Keys == "" && !zmqsock.Local(ep) {
-			return &zmqsock.EndpointError{
-				Op: "bind", Endpoint: ep, Err: ErrInsecure,
-				Remedy: "encrypt it with --keys (BrokerConfig.Keys, `troupe keys init`), bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust",
-			}
-		}
+	if err := c.checkEndpoints(); err != nil {
+		return err
 	}
 	switch {
 	case c.MaxQueue < -1 || c.MaxCalls < 0 || c.MaxBody < 0 || c.Window < 0 || c.MaxKept < 0:
@@ -143,6 +135,22 @@ func (c *BrokerConfig) Validate() error {
 	}
 	d := c.withDefaults()
 	return checkLoop(bridge.Config{MaxBody: d.MaxBody, Window: d.Window, Heartbeat: d.Heartbeat, Silence: d.Silence})
+}
+
+// checkEndpoints judges where the broker is to be reached.
+func (c *BrokerConfig) checkEndpoints() error {
+	for _, ep := range append(append([]string{}, c.Clients...), c.Workers...) {
+		if err := zmqsock.CheckEndpoint("bind", ep); err != nil {
+			return err
+		}
+		if !c.Insecure && c.Keys == "" && !zmqsock.Local(ep) {
+			return &zmqsock.EndpointError{
+				Op: "bind", Endpoint: ep, Err: ErrInsecure,
+				Remedy: "encrypt it with --keys (BrokerConfig.Keys, `troupe keys init`), bind to 127.0.0.1, ipc or inproc, or insist with --insecure (BrokerConfig.Insecure) on a network you trust",
+			}
+		}
+	}
+	return nil
 }
 
 // checkLoop reports what a loop would not take of the fields that are passed on to it.

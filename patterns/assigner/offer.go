@@ -50,13 +50,8 @@ func (w *Worker) SetServices(services map[string]Service) error {
 	if len(services) == 0 {
 		return errors.New("assigner: SetServices: there are none: offer at least one service, or Drain the worker")
 	}
-	for name, s := range services {
-		if err := wire.CheckService([]byte(name)); err != nil {
-			return fmt.Errorf("assigner: SetServices: %w", err)
-		}
-		if err := s.validate(name); err != nil {
-			return err
-		}
+	if err := checkServices("SetServices", services); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	w.offer.services = services

@@ -119,3 +119,16 @@ func (c *Call) Hold(d time.Duration) {
 		c.slot.send(wire.Header{Type: wire.Hold, Seq: c.Seq, Arg: uint32(min(d.Milliseconds(), wire.MaxLimitMS))})
 	}
 }
+
+// checkServices judges what a worker is to offer.
+func checkServices(where string, services map[string]Service) error {
+	for name, s := range services {
+		if err := wire.CheckService([]byte(name)); err != nil {
+			return fmt.Errorf("assigner: %s: %w", where, err)
+		}
+		if err := s.validate(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

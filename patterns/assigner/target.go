@@ -2,9 +2,8 @@ package assigner
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
+	"github.com/troupe-mq/troupe/actors/machine"
 	"github.com/troupe-mq/troupe/bridge/wire"
 )
 
@@ -48,13 +47,9 @@ func (c *Client) members(ctx context.Context, at func(context.Context) (*uplink,
 	}
 	var answer struct {
 		Members []Member `json:"members"`
-		Error   string   `json:"error"`
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return nil, bad(wire.BadFrame, fmt.Sprintf("the broker's answer to members cannot be read: %v", err))
-	}
-	if answer.Error != "" {
-		return nil, bad(wire.BadFrame, answer.Error)
+	if err := machine.ReadReport(raw, &answer); err != nil {
+		return nil, bad(wire.BadFrame, err.Error())
 	}
 	return answer.Members, nil
 }

@@ -109,13 +109,8 @@ func (c *WorkerConfig) Validate() error {
 	if err := wire.CheckLabels(wire.Ready, c.Labels); err != nil {
 		return fmt.Errorf("assigner: WorkerConfig.Labels: %w", err)
 	}
-	for name, s := range c.Services {
-		if err := wire.CheckService([]byte(name)); err != nil {
-			return fmt.Errorf("assigner: WorkerConfig.Services: %w", err)
-		}
-		if err := s.validate(name); err != nil {
-			return err
-		}
+	if err := checkServices("WorkerConfig.Services", c.Services); err != nil {
+		return err
 	}
 	if err := c.Watch.validate("WorkerConfig"); err != nil {
 		return err

@@ -2,7 +2,7 @@ package tasks
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -122,17 +122,9 @@ func (q *Queue) admin(ctx context.Context, r machine.AdminRequest, into any) err
 	if err != nil {
 		return err
 	}
-	var said struct {
-		Error string `json:"error"`
+	var refused machine.Refusal
+	if err = machine.ReadReport(report, into); errors.As(err, &refused) {
+		return fmt.Errorf("tasks: %s: %w: %w", r.Cmd, assigner.ErrRefused, refused)
 	}
-	if err := json.Unmarshal(report, &said); err != nil {
-		return fmt.Errorf("tasks: the broker's answer to %s cannot be read: %w", r.Cmd, err)
-	}
-	if said.Error != "" {
-		return fmt.Errorf("tasks: %s: %w: %s", r.Cmd, assigner.ErrRefused, said.Error)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(report, into)
+	return err
 }

@@ -54,14 +54,16 @@ type Model struct {
 	Width, Height int
 	Plain         bool // no colours
 
-	now, before Snapshot
-	events      []machine.Event
-	order       Order
-	filter      string
-	mode        Mode
-	at          int // the selected worker
-	note        string
-	text        []string // while Reading
+	now    Snapshot
+	opened float64            // hits per second, between the last two snapshots
+	rates  map[string]float64 // the same of each worker, by name
+	events []machine.Event
+	order  Order
+	filter string
+	mode   Mode
+	at     int // the selected worker
+	note   string
+	text   []string // while Reading
 }
 
 // kept is how many events the screen remembers.
@@ -73,7 +75,8 @@ func (m *Model) Take(s Snapshot) {
 		m.now.Error = s.Error
 		return
 	}
-	m.before, m.now = m.now, s
+	m.measure(s)
+	m.now = s
 	m.events = append(m.events, s.Events...)
 	if n := len(m.events) - kept; n > 0 {
 		m.events = m.events[n:]
@@ -170,7 +173,7 @@ func (m *Model) workers() []machine.WorkerRow {
 			return cmp.Or(cmp.Compare(use(y), use(x)), strings.Compare(x.Name, y.Name))
 		case ByName:
 		case ByRate:
-			return cmp.Or(cmp.Compare(m.rate(y), m.rate(x)), strings.Compare(x.Name, y.Name))
+			return cmp.Or(cmp.Compare(m.rates[y.Name], m.rates[x.Name]), strings.Compare(x.Name, y.Name))
 		}
 		return strings.Compare(x.Name, y.Name)
 	})
@@ -179,20 +182,23 @@ func (m *Model) workers() []machine.WorkerRow {
 
 func use(w machine.WorkerRow) float64 { return float64(w.Used) / float64(max(w.Slots, 1)) }
 
-// rate returns a worker's hits per second, between the last two snapshots.
-func (m *Model) rate(w machine.WorkerRow) float64 {
-	for _, b := range m.before.Workers {
-		if b.Name == w.Name && b.PID == w.PID && w.Served >= b.Served {
-			return m.perSecond(w.Served - b.Served)
+// measure compares a snapshot with the one before.
+func (m *Model) measure(next Snapshot) {
+	m.opened, m.rates = 0, make(map[string]float64)
+	seconds := next.At.Sub(m.now.At).Seconds()
+	if m.now.At.IsZero() || seconds <= 0 {
+		return
+	}
+	before := make(map[string]machine.WorkerRow)
+	for _, w := range m.now.Workers {
+		before[w.Name] = w
+	}
+	for _, w := range next.Workers {
+		if b, there := before[w.Name]; there && b.PID == w.PID && w.Served >= b.Served {
+			m.rates[w.Name] = float64(w.Served-b.Served) / seconds
 		}
 	}
-	return 0
-}
-
-func (m *Model) perSecond(n uint64) float64 {
-	s := m.now.At.Sub(m.before.At).Seconds()
-	if m.before.At.IsZero() || s <= 0 {
-		return 0
+	if n, b := next.Status.Totals.Opened, m.now.Status.Totals.Opened; n > b {
+		m.opened = float64(n-b) / seconds
 	}
-	return float64(n) / s
 }

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -37,14 +38,12 @@ func (m *Model) View() []string {
 
 // All returns everything that a screen of any size could show.
 func (m *Model) All() []string {
-	m.Width, m.Height = 0, 12+3*(len(m.now.Status.Services)+len(m.now.Workers)+kept)
+	m.Width = 0
 	lines := append(m.head(), "", m.serviceHead())
 	for _, s := range m.now.Status.Services {
 		lines = append(lines, m.service(s))
 	}
-	m.at = -1
-	lines = append(append(lines, ""), m.workerLines(m.Height)...)
-	m.at = 0
+	lines = append(append(lines, ""), m.workerLines(len(m.now.Workers)+1)...)
 	return append(append(lines, ""), m.eventLines(kept)...)
 }
 
@@ -54,8 +53,7 @@ func (m *Model) serviceHead() string {
 
 func (m *Model) head() []string {
 	s := m.now.Status
-	first := fmt.Sprintf("%s  up %s  clients %d  workers %d  hits %d  %.0f hits/s", or(s.Broker, "broker"), span(s.UpMS), s.Clients, s.Workers, s.Hits,
-		m.perSecond(s.Totals.Opened-min(m.before.Status.Totals.Opened, s.Totals.Opened)))
+	first := fmt.Sprintf("%s  up %s  clients %d  workers %d  hits %d  %.0f hits/s", cmp.Or(s.Broker, "broker"), span(s.UpMS), s.Clients, s.Workers, s.Hits, m.opened)
 	if s.Draining {
 		first += "  DRAINING"
 	}
@@ -84,10 +82,10 @@ func (m *Model) workerLines(room int) []string {
 	from := max(0, min(m.at-(room-2)/2, len(all)-(room-1)))
 	for i := from; i < len(all) && len(lines) < room; i++ {
 		w := all[i]
-		line := fmt.Sprintf("%-24s %-10s %9s %9.0f %8s %8d  %s", cut(w.Name, 24), w.State, fmt.Sprintf("%d/%d", w.Used, w.Slots), m.rate(w), span(w.Heard), w.PID, clean(w.Why))
+		line := fmt.Sprintf("%-24s %-10s %9s %9.0f %8s %8d  %s", cut(w.Name, 24), w.State, fmt.Sprintf("%d/%d", w.Used, w.Slots), m.rates[w.Name], span(w.Heard), w.PID, clean(w.Why))
 		switch {
 		case i == m.at:
-			line = m.reverse(pad(line, m.Width))
+			line = m.reverse(fmt.Sprintf("%-*s", m.Width, line))
 		case w.State != "serving":
 			line = m.yellow(line)
 		}
@@ -151,14 +149,7 @@ func span(ms int64) string {
 	return fmt.Sprintf("%dh", d/time.Hour)
 }
 
-func or(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
-// clean is a text of others that cannot break the screen.
+// clean is a text of others that cannot break the screen, a column for each byte.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -171,13 +162,6 @@ func clean(s string) string {
 func cut(s string, n int) string {
 	if s = clean(s); len(s) > n {
 		return s[:n-1] + "~"
-	}
-	return s
-}
-
-func pad(s string, n int) string {
-	if len(s) < n {
-		return s + strings.Repeat(" ", n-len(s))
 	}
 	return s
 }
