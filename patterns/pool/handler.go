@@ -34,6 +34,7 @@ func (q *Query) Send(part []byte) {
 func (l *loop) Handle(id wire.QuestionID, host wire.HostID, body []byte) {
 	ctx, cancel := context.WithCancel(l.m.life)
 	l.cancels[id] = cancel
+	l.begun++
 	q := &Query{m: l.m, q: id, host: host, body: body}
 	l.m.handlers.Go(func() {
 		defer cancel()

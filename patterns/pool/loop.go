@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
@@ -32,6 +33,7 @@ type loop struct {
 	timers    []timer
 	questions map[uint64]*Question
 	cancels   map[wire.QuestionID]context.CancelFunc
+	begun     int // handlers in this turn
 	reports   map[wire.MemberID]func(wire.Status)
 	over      bool
 	retired   []*zmqsock.Socket
@@ -116,6 +118,13 @@ func (l *loop) turn() error {
 	l.announce()
 	l.flush()
 	if l.over {
+		return nil
+	}
+	if l.begun > 0 { // what takes a handler no time is answered before this thread sleeps and another has to be woken
+		l.begun = 0
+		runtime.Gosched()
+	}
+	if !l.m.rest() {
 		return nil
 	}
 	if l.dirty {

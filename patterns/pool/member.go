@@ -28,6 +28,7 @@ type Member struct {
 
 	mu     sync.Mutex
 	todo   []func()
+	asleep bool // the loop has found nothing to do, and has to be woken
 	closed bool
 	ready  chan struct{} // closed when the node has been ready once
 	done   chan struct{} // the loop has ended
@@ -140,8 +141,19 @@ func (m *Member) do(f func()) bool {
 		return false
 	}
 	m.todo = append(m.todo, f)
-	m.wake.Wake()
+	if m.asleep {
+		m.asleep = false
+		m.wake.Wake()
+	}
 	return true
+}
+
+// rest reports whether there is nothing to do; who finds something for the loop from then on wakes it.
+func (m *Member) rest() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asleep = len(m.todo) == 0
+	return m.asleep
 }
 
 // take returns what the loop is to do.
@@ -149,7 +161,7 @@ func (m *Member) take() []func() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := m.todo
-	m.todo = nil
+	m.todo, m.asleep = nil, false
 	return all
 }
 

@@ -12,18 +12,35 @@ import (
 
 const (
 	idleWorkers   = "idle_workers"
+	bareBeats     = "bare_heartbeats"
+	peerBeats     = "a bare ROUTER's heartbeats"
 	leased        = "leased_32B_W512"
 	unleased      = "unleased_32B_W512"
 	manyIdle      = 1024
 	percentOfCore = "% of a core"
 )
 
-// runIdleWorkers is the broker's time for workers that give signs of life and have nothing to do.
-func runIdleWorkers(ctx context.Context, h *house) (found values, err error) {
-	s, err := h.openScene(ctx, troupe)
-	if err != nil {
-		return nil, err
+// idle is the broker's time for workers that give signs of life and have nothing to do; or that of a bare ROUTER, which sends them libzmq's heartbeats and does nothing else.
+func idle(name, kind string) experiment {
+	needs := []string{programTroupe, programTwin}
+	if kind == peer {
+		needs[0] = programRaw
 	}
+	return experiment{name, needs, func(ctx context.Context, h *house) (values, error) {
+		command := h.brokerCommand()
+		if kind == peer {
+			command = []string{h.program(programRaw), "beats"}
+		}
+		s, err := h.openBroker(ctx, kind, command)
+		if err != nil {
+			return nil, err
+		}
+		return s.idle(ctx)
+	}}
+}
+
+func (s *scene) idle(ctx context.Context) (found values, err error) {
+	h := s.house
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.add(ctx, h.program(programTwin), "idle", s.at.worker, strconv.Itoa(manyIdle)); err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type Node struct {
 	doneAt   time.Duration
 	running  map[wire.QuestionID]wire.HostID // whose question it is, for answers
 	counters map[string]uint64
+	sent     wire.Tally
 }
 
 // New returns a Node that has not begun.
@@ -194,6 +195,7 @@ func (n *Node) sendAs(term uint64, to Peer, m wire.Message) {
 		m.From = n.cfg.Me.ID
 	}
 	m.Host = n.cfg.Me.Host
+	n.sent.Add(m.Type)
 	n.do(send{to, m})
 }
 

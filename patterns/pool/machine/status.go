@@ -17,6 +17,7 @@ func (n *Node) Status() wire.Status {
 		Master: master, Running: n.mem.Running(), Asking: len(n.asks), Counters: maps.Clone(n.counters), View: n.view.State(n.seen),
 		Whys: n.whys.Find(n.cfg.MaxWhys, func(*why.Record) bool { return true }),
 	}
+	n.sent.Into(s.Counters)
 	for id, b := range n.doubt.Votes() {
 		s.Votes = append(s.Votes, wire.Vote{Voter: id, Name: n.nameOf(id), Ballot: b})
 	}

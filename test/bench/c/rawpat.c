@@ -3,6 +3,7 @@
 //        rawpat subscribe ENDPOINT COUNT WARM RUN so many SUBs; prints {"rps": messages per second at all of them}
 //        rawpat push SIZE                         PUSH; prints "pusher ENDPOINT"
 //        rawpat relay FROM TO                     PULL to PUSH; prints "ready"
+//        rawpat beats                             ROUTER that sends heartbeats each second, and nothing else; prints "worker ENDPOINT", "client ENDPOINT"
 //        rawpat pull WARM RUN                     PULL; prints "puller ENDPOINT", and then {"rps": messages per second}
 // WARM and RUN are seconds. Those that send go on until they are killed.
 #include "link.h"
@@ -106,6 +107,26 @@ static void relay(void *from, void *to)
 	}
 }
 
+// What libzmq's heartbeats cost by themselves: whoever connects is sent one each second, and what comes is thrown away.
+static void beats(void *context)
+{
+	int each = 1000, never = 1 << 30, backlog = 1024;
+	char endpoint[256];
+	size_t size = sizeof endpoint;
+	void *socket = open_socket(context, ZMQ_ROUTER);
+	if (zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &each, sizeof each) != 0 || zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &never, sizeof never) != 0 ||
+	    zmq_setsockopt(socket, ZMQ_BACKLOG, &backlog, sizeof backlog) != 0)
+		die("options: %s", zmq_strerror(errno));
+	if (zmq_bind(socket, "tcp://127.0.0.1:*") != 0 || zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &size) != 0)
+		die("bind: %s", zmq_strerror(errno));
+	printf("client %s\nworker %s\n", endpoint, endpoint);
+	fflush(stdout);
+	zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
+	while (zmq_poll(&item, 1, -1) > 0)
+		drain(socket);
+	die("poll: %s", zmq_strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	void *context = zmq_ctx_new(), *sockets[MOST];
@@ -122,11 +143,13 @@ int main(int argc, char **argv)
 		flood(bound(context, ZMQ_PUSH, "pusher"), strtoul(argv[2], NULL, 10));
 	} else if (argc == 4 && strcmp(argv[1], "relay") == 0) {
 		relay(connected(context, ZMQ_PULL, argv[2]), connected(context, ZMQ_PUSH, argv[3]));
+	} else if (argc == 2 && strcmp(argv[1], "beats") == 0) {
+		beats(context);
 	} else if (argc == 4 && strcmp(argv[1], "pull") == 0) {
 		sockets[0] = bound(context, ZMQ_PULL, "puller");
 		receive(sockets, 1, atof(argv[2]), atof(argv[3]));
 	} else {
-		die("usage: rawpat publish SIZE | subscribe ENDPOINT COUNT WARM RUN | push SIZE | relay FROM TO | pull WARM RUN");
+		die("usage: rawpat publish SIZE | subscribe ENDPOINT COUNT WARM RUN | push SIZE | relay FROM TO | pull WARM RUN | beats");
 	}
 	return 0; // what is connected ends with the process
 }

@@ -7,6 +7,8 @@
 //	twin idle ENDPOINT COUNT
 //	twin bulk ENDPOINT BYTES routed|direct
 //	twin spread HITS ENDPOINT...
+//	twin member NUMBER RUNDIR LISTEN PEERS|-
+//	twin inquire MEMBERS TIMES RUNDIR...
 //	twin proxy | publish SIZE | subscribe ENDPOINT COUNT WARM RUN | push SIZE | relay VENTILATOR | pull VENTILATOR WARM RUN
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
@@ -52,6 +54,10 @@ func run(ctx context.Context, args []string) error {
 		return all(ctx, args[1], args[2])
 	case len(args) == 4 && args[0] == "bulk":
 		return bulk(ctx, args[1], args[2], args[3])
+	case len(args) == 5 && args[0] == "member":
+		return member(ctx, args[1:])
+	case len(args) > 3 && args[0] == "inquire":
+		return inquire(ctx, args[1:])
 	case len(args) > 2 && args[0] == "spread":
 		return spread(ctx, args[1], args[2:])
 	}

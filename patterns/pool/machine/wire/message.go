@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // Type says what a message is.
 type Type uint8
 
@@ -31,6 +33,21 @@ func (t Type) String() string {
 		return "?"
 	}
 	return typeNames[t]
+}
+
+// Tally counts messages by type.
+type Tally [types]uint64
+
+// Add counts a message.
+func (t *Tally) Add(of Type) { t[of]++ }
+
+// Into adds what was counted to counters, as `sent_ask`.
+func (t *Tally) Into(counters map[string]uint64) {
+	for of, n := range t {
+		if n > 0 {
+			counters["sent_"+strings.ToLower(Type(of).String())] = n
+		}
+	}
 }
 
 // Flags of a message.
