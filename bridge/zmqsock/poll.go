@@ -21,6 +21,8 @@ type Poller struct {
 	socks []*Socket // their descriptors are the first of fds
 	fds   []unix.PollFd
 	wake  *Wake
+	share bool
+	nest  *nest // with share
 }
 
 // NewPoller returns a poller that also returns when wake is woken.
@@ -28,6 +30,24 @@ func NewPoller(wake *Wake) *Poller {
 	p := &Poller{wake: wake}
 	p.seal()
 	return p
+}
+
+// NewSharedPoller returns one that waits in Go's own poller, for a goroutine that is not locked to its thread and has little to do: where many processes share few processors, each
+// such wait costs them half. With much to do NewPoller is faster. It must be closed. The first wait comes after Set.
+func NewSharedPoller(wake *Wake) *Poller {
+	p := NewPoller(wake)
+	p.share = true
+	return p
+}
+
+// Close gives back what a shared poller has of the kernel; to another one it does nothing.
+func (p *Poller) Close() error {
+	if p.nest == nil {
+		return nil
+	}
+	n := p.nest
+	p.nest = nil
+	return n.close()
 }
 
 // Set replaces the sockets to wait for, monitors included where a socket has one. They must be open.
@@ -47,7 +67,19 @@ func (p *Poller) Set(socks []*Socket) error {
 		}
 	}
 	p.seal()
-	return nil
+	return p.settle()
+}
+
+// settle makes a shared poller's epoll instance anew.
+func (p *Poller) settle() (err error) {
+	if !p.share {
+		return nil
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	p.nest, err = newNest(p.fds)
+	return err
 }
 
 func (p *Poller) add(s *zmq.Socket) error {
@@ -78,18 +110,28 @@ func (p *Poller) Wait(d time.Duration) error {
 
 // Park is Wait for a caller whose last act on every socket was a Recv that found no more.
 func (p *Poller) Park(d time.Duration) error {
+	for i := range p.fds {
+		p.fds[i].Revents = 0
+	}
+	if err := p.sleep(d); err != nil {
+		return err
+	}
+	if p.fds[len(p.fds)-1].Revents != 0 {
+		p.wake.drain()
+	}
+	return nil
+}
+
+func (p *Poller) sleep(d time.Duration) error {
+	if p.nest != nil {
+		return p.nest.wait(p.fds, d)
+	}
 	ms := -1
 	if d >= 0 {
 		ms = int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 	}
-	for i := range p.fds {
-		p.fds[i].Revents = 0
-	}
 	if _, err := unix.Poll(p.fds, ms); err != nil && !errors.Is(err, syscall.EINTR) {
 		return fmt.Errorf("zmqsock: poll: %w", err)
-	}
-	if p.fds[len(p.fds)-1].Revents != 0 {
-		p.wake.drain()
 	}
 	return nil
 }

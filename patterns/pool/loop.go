@@ -61,7 +61,7 @@ func newLoop(m *Member) (*loop, error) {
 		return nil, err
 	}
 	return &loop{
-		m: m, node: machine.New(m.node()), poll: zmqsock.NewPoller(m.wake), in: in, out: zmqsock.NewOut(), side: make(map[wire.MemberID]*way),
+		m: m, node: machine.New(m.node()), poll: zmqsock.NewSharedPoller(m.wake), in: in, out: zmqsock.NewOut(), side: make(map[wire.MemberID]*way),
 		waits: make(map[wire.MemberID]*handle), questions: make(map[uint64]*Question), cancels: make(map[wire.QuestionID]context.CancelFunc),
 		reports: make(map[wire.MemberID]func(wire.Status)),
 	}, nil
@@ -226,6 +226,9 @@ func (l *loop) close() {
 	l.sweep()
 	if l.own != nil {
 		_ = l.own.Close()
+	}
+	if err := l.poll.Close(); err != nil {
+		l.m.cfg.Logger.Warn("the member's poller", "error", err)
 	}
 	l.out.Free()
 	l.in.Free()

@@ -153,7 +153,7 @@ func TestJoinAndLeave(t *testing.T) {
 	book, err := q.Ledger()
 	require.NoError(t, err)
 	require.True(t, book.Complete)
-	require.Equal(t, "b answered, c answered, first left, late late", states(book))
+	require.Equal(t, "b answered, c answered, first left, late late", states(book), "%+v", book.Entries)
 	s, err := c.Status(patient(t))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, s.Term)

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/troupe-mq/troupe/patterns/pool/machine/election"
 	"github.com/troupe-mq/troupe/patterns/pool/machine/vote"
@@ -11,7 +12,7 @@ import (
 
 // follow takes somebody for master.
 func (n *Node) follow(term uint64, master wire.Record) {
-	n.master, n.welcomed, n.seen, n.heard, n.rescan = master, false, 0, n.now, 0
+	n.master, n.welcomed, n.seen, n.heard, n.rescan, n.seeks = master, false, 0, n.now, 0, 0
 	n.doubt.Begin(n.now, master, term)
 	n.do(follow{term, master})
 	n.greet()
@@ -26,12 +27,27 @@ func (n *Node) unfollow() {
 
 // greet says who we are, again and again until the master has told us its view.
 func (n *Node) greet() {
-	m := wire.Message{Type: wire.Hello, Note: &wire.Note{Record: &n.cfg.Me}}
+	m := wire.Message{Type: wire.Hello, Note: &wire.Note{Record: &n.cfg.Me, Ended: n.endings()}}
 	if n.cfg.Guest {
-		m.Flags = wire.Guest
+		m.Flags, m.Note.Ended = wire.Guest, nil
 	}
 	n.toMaster(m)
 	n.hello = n.now + n.cfg.Beat
+}
+
+// endings is how members of this host have ended, as far as we know. The new master may be somebody who has come after that.
+func (n *Node) endings() []wire.Ended {
+	h := n.view.Host(n.cfg.Me.Host)
+	if h == nil {
+		return nil
+	}
+	all := slices.Clone(h.Ended)
+	for _, m := range h.Members {
+		if n.left[m.ID] || n.killed[m.ID] != "" {
+			all = append(all, n.ending(m))
+		}
+	}
+	return all[max(0, len(all)-wire.MaxEnded):]
 }
 
 // toMaster sends to the own master, which may be ourselves.

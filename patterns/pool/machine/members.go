@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"slices"
+
 	"github.com/troupe-mq/troupe/patterns/pool/machine/wire"
 	"github.com/troupe-mq/troupe/supervision/liveness"
 )
@@ -44,7 +46,22 @@ func (n *Node) greeted(by wire.MemberID, m wire.Message) {
 		n.count("bad")
 		return
 	}
-	n.welcome(n.enroll(*r))
+	s := n.enroll(*r)
+	n.learn(m.Note.Ended)
+	n.welcome(s)
+}
+
+// learn takes in how members have ended before we were here.
+func (n *Node) learn(ended []wire.Ended) {
+	for _, e := range ended {
+		known := func(k wire.Ended) bool { return k.ID == e.ID }
+		if n.own.members[e.ID] != nil || slices.ContainsFunc(n.own.ended, known) {
+			continue
+		}
+		n.own.ended = append(n.own.ended, e)
+		n.change()
+	}
+	n.own.ended = n.own.ended[max(0, len(n.own.ended)-wire.MaxEnded):]
 }
 
 // welcome tells a member all that is known.

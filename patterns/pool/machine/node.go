@@ -30,6 +30,7 @@ type Node struct {
 	seen     uint64      // that view's version
 	hello    time.Duration
 	rescan   time.Duration
+	seeks    int           // scans that have found no master since there was one
 	heard    time.Duration // the last sign of the master
 	scanning bool
 
@@ -114,7 +115,8 @@ func (n *Node) Scanned(now time.Duration, s election.Seen) []Effect {
 	n.scanning = false
 	n.elect(n.el.Scanned(s))
 	if n.el.State() == election.Seeking {
-		n.rescan = n.now + n.cfg.Beat
+		n.rescan = n.now + n.cfg.Beat>>max(0, 4-n.seeks) // members need milliseconds to elect another master
+		n.seeks++
 		n.unfollow()
 	}
 	return n.end()

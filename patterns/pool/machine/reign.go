@@ -117,6 +117,16 @@ func (n *Node) drop(s *subject) {
 
 // note writes down how a member has ended.
 func (n *Node) note(m wire.Member) {
+	e := n.ending(m)
+	n.own.ended = append(n.own.ended, e)
+	n.own.ended = n.own.ended[max(0, len(n.own.ended)-wire.MaxEnded):]
+	if e.How != wire.HowLeft {
+		n.record(why.Record{Verdict: e.How, Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
+	}
+}
+
+// ending says how a member has ended.
+func (n *Node) ending(m wire.Member) wire.Ended {
 	e := wire.Ended{Member: m, How: wire.HowGone}
 	e.Verdict, e.Why = "", fmt.Sprintf("process %d has ended", m.PID)
 	if n.left[m.ID] {
@@ -125,11 +135,7 @@ func (n *Node) note(m wire.Member) {
 	if text := n.killed[m.ID]; text != "" {
 		e.How, e.Why = wire.HowKilled, text
 	}
-	n.own.ended = append(n.own.ended, e)
-	n.own.ended = n.own.ended[max(0, len(n.own.ended)-wire.MaxEnded):]
-	if e.How != wire.HowLeft {
-		n.record(why.Record{Verdict: e.How, Detector: "its process handle and its lock", Measured: e.Why, Done: "the members of all hosts are told", Worker: m.Name, AtMS: n.now.Milliseconds()})
-	}
+	return e
 }
 
 // publish makes the next state of the own section, and tells it to members and hosts.

@@ -81,6 +81,7 @@ func (m *Message) Question() QuestionID { return QuestionID{m.Asker, m.Seq} }
 // Note is the part of a message that is no hot path: JSON on the wire. Only the field of the message's type is set.
 type Note struct {
 	Record  *Record  `json:"record,omitempty"`  // HELLO of a member
+	Ended   []Ended  `json:"ended,omitempty"`   // HELLO of a member: who has ended on this host
 	Section *Section `json:"section,omitempty"` // HELLO of a master
 	View    *View    `json:"view,omitempty"`
 	Ask     *Ask     `json:"ask,omitempty"`
