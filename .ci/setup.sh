@@ -12,7 +12,7 @@ read -ra cc <<<"${CC:-gcc}" # may carry arguments, e.g. "ccache gcc"
 
 packages=(libc6-dev libzmq3-dev pkg-config python3-zmq)
 if [ "${1:-}" = bench ]; then
-    packages+=(nats-server)
+    packages+=(nats-server wrk python3-ipyparallel)
 fi
 
 fail() {
@@ -26,6 +26,8 @@ present() {
         libzmq3-dev) pkg-config --exists 'libzmq >= 4.3' 2>/dev/null ;;
         pkg-config) command -v pkg-config >/dev/null ;;
         python3-zmq) "$python" -c 'import zmq' 2>/dev/null ;;
+        wrk) command -v wrk >/dev/null ;;
+        python3-ipyparallel) "$python" -c 'import ipyparallel' 2>/dev/null ;;
         nats-server) PATH="$PATH:/usr/sbin" command -v nats-server >/dev/null ;;
     esac
 }

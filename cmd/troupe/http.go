@@ -53,7 +53,7 @@ SIGTERM and Ctrl-C: /readyz says 503, no new connections are taken, requests hav
 }
 
 func (f *httpFlags) add(flags *pflag.FlagSet) {
-	f.target.add(flags, 30*time.Second, "a request; less than nothing: for ever: it")
+	f.target.add(flags, 30*time.Second, "a request (less than nothing: for ever)")
 	flags.StringSliceVar(&f.listen, "listen", []string{"127.0.0.1:8002"}, "address for HTTP; may be repeated; port 0: a free one")
 	f.addStages(flags)
 	flags.StringSliceVar(&f.netstrings, "netstring", nil, "address for netstrings, each the body of a request to --netstring-path; may be repeated")

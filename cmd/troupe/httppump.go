@@ -37,7 +37,7 @@ under way at once, answers come in order, each with the line break it was asked 
 		RunE: func(cmd *cobra.Command, args []string) error { return a.pump(cmd, f, args) },
 	}
 	flags := cmd.Flags()
-	f.target.add(flags, 30*time.Second, "a request; less than nothing: for ever: it")
+	f.target.add(flags, 30*time.Second, "a request (less than nothing: for ever)")
 	f.addStages(flags)
 	flags.StringVar(&f.path, "path", "", "lines are bodies of POST requests to this path")
 	flags.IntVar(&f.inFlight, "in-flight", 64, "requests that are under way at once")

@@ -69,6 +69,10 @@ func (h *house) build(ctx context.Context) {
 	if h.broker == "" {
 		h.broken[programTroupe] = h.buildGo(ctx, programTroupe, h.root, "./cmd/troupe")
 	}
+	h.broken[programPrimed] = h.buildGo(ctx, programPrimed, h.root, "./cmd/primed")
+	if _, err := exec.LookPath(programWrk); err != nil {
+		h.broken[programWrk] = errors.New("missing: wrk is not installed; run: sudo apt-get install -y wrk")
+	}
 	h.broken[programTwin] = h.buildGo(ctx, programTwin, h.root, "./test/bench/twin")
 	// Its go.mod follows ours by itself when ours moves.
 	h.broken[programNATS] = h.buildGo(ctx, programNATS, filepath.Join(h.root, "test/bench/nats"), "-mod=mod", ".")

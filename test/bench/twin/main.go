@@ -9,6 +9,9 @@
 //	twin spread HITS ENDPOINT...
 //	twin member NUMBER RUNDIR LISTEN PEERS|-
 //	twin inquire MEMBERS TIMES RUNDIR...
+//	twin stages SLOTS ENDPOINT
+//	twin web
+//	twin browse URL CONNECTIONS WARM RUN
 //	twin proxy | publish SIZE | subscribe ENDPOINT COUNT WARM RUN | push SIZE | relay VENTILATOR | pull VENTILATOR WARM RUN
 //
 // The client opens one hit for every call that it keeps under way. Durations are Go's, as 300ms.
@@ -58,6 +61,12 @@ func run(ctx context.Context, args []string) error {
 		return member(ctx, args[1:])
 	case len(args) > 3 && args[0] == "inquire":
 		return inquire(ctx, args[1:])
+	case len(args) == 3 && args[0] == "stages":
+		return stageWork(ctx, args[2], args[1])
+	case len(args) == 1 && args[0] == "web":
+		return plainWeb(ctx)
+	case len(args) == 5 && args[0] == "browse":
+		return browse(ctx, args[1:])
 	case len(args) > 2 && args[0] == "spread":
 		return spread(ctx, args[1], args[2:])
 	}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/troupe-mq/troupe/patterns/assigner"
+	"github.com/troupe-mq/troupe/patterns/butterfly"
+)
+
+// largePrime is the one that keeps a processor busy for some time.
+const largePrime = 32416190071
+
+// prime is the sum that both sides do.
+func prime(n uint64) bool {
+	if n < 2 || n%2 == 0 {
+		return n == 2
+	}
+	top := uint64(math.Sqrt(float64(n))) + 1
+	for d := uint64(3); d <= top && d < n; d += 2 {
+		if n%d == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func number(text string) (uint64, error) { return strconv.ParseUint(text, 10, 63) }
+
+func verdict(n uint64) []byte {
+	return fmt.Appendf(nil, "{\"possible_prime\":%d,\"is_prime\":%t}\n", n, prime(n))
+}
+
+// stageWork serves the stages of the bench: prime does the sum and answers, hop1 and hop2 pass on.
+func stageWork(ctx context.Context, endpoint, slots string) error {
+	count, err := strconv.Atoi(slots)
+	if err != nil {
+		return fmt.Errorf("SLOTS: %w", err)
+	}
+	hop := butterfly.Work(func(_ context.Context, r *butterfly.Request) (*butterfly.Answer, error) {
+		return butterfly.Next(r.Body()), nil
+	})
+	sum := butterfly.Work(func(_ context.Context, r *butterfly.Request) (*butterfly.Answer, error) {
+		n, err := number(r.Get("possible_prime"))
+		if err != nil {
+			return nil, err
+		}
+		return butterfly.Reply(http.StatusOK, "application/json", verdict(n)), nil
+	})
+	services := map[string]assigner.Service{}
+	for name, h := range map[string]assigner.Handler{"prime": sum, "hop1": hop, "hop2": hop} {
+		services[name] = assigner.Service{Threads: assigner.Goroutines, Handler: h}
+	}
+	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: endpoint, Slots: count, Services: services})
+	if err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-w.Welcomed():
+			fmt.Println("ready")
+		case <-ctx.Done():
+		}
+	}()
+	return w.Serve(ctx)
+}
+
+// plainWeb is the peer: net/http does the sum itself. It prints "listening at URL".
+func plainWeb(ctx context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := number(r.URL.Query().Get("possible_prime"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(verdict(n))
+	})}
+	fmt.Printf("listening at http://%s\n", l.Addr())
+	go func() { <-ctx.Done(); _ = s.Close() }()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// browse asks for small numbers, and at every 21st for the large one, over so many connections; it tells requests per second and, in us, times of the small ones.
+func browse(ctx context.Context, args []string) error {
+	url := args[0]
+	conns, err := strconv.Atoi(args[1])
+	if err != nil || conns < 1 {
+		return fmt.Errorf("CONNECTIONS is %q: a number from 1 on", args[1])
+	}
+	warm, err := time.ParseDuration(args[2])
+	if err != nil {
+		return fmt.Errorf("WARM: %w", err)
+	}
+	run, err := time.ParseDuration(args[3])
+	if err != nil {
+		return fmt.Errorf("RUN: %w", err)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}}
+	defer client.CloseIdleConnections()
+	from := time.Now().Add(warm)
+	until := from.Add(run)
+	var mu sync.Mutex
+	var small []float64
+	var all int
+	failed := error(nil)
+	var each sync.WaitGroup
+	for c := range conns {
+		each.Go(func() {
+			for i := c; ; i++ {
+				n := uint64(largePrime)
+				if i%21 != 20 {
+					n = 3 + uint64(i%500)*2
+				}
+				begun := time.Now()
+				err := visit(ctx, client, url, n)
+				ended := time.Now()
+				mu.Lock()
+				if err != nil {
+					failed = err
+				}
+				if ended.After(from) && ended.Before(until) {
+					all++
+					if n != largePrime {
+						small = append(small, float64(ended.Sub(begun).Nanoseconds())/1e3)
+					}
+				}
+				over := failed != nil
+				mu.Unlock()
+				if over || ended.After(until) {
+					return
+				}
+			}
+		})
+	}
+	each.Wait()
+	if failed != nil {
+		return failed
+	}
+	if len(small) == 0 {
+		return errors.New("nothing was answered in the measured time")
+	}
+	slices.Sort(small)
+	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"rps": float64(all) / run.Seconds(), "p50": small[len(small)/2], "p99": small[len(small)*99/100]})
+}
+
+// visit asks for a number and checks the answer.
+func visit(ctx context.Context, client *http.Client, url string, n uint64) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s?possible_prime=%d", url, n), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Number uint64 `json:"possible_prime"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusOK || answer.Number != n {
+		return fmt.Errorf("%s to %d: %.200q", resp.Status, n, body)
+	}
+	return nil
+}
