@@ -30,6 +30,7 @@ type workerFlags struct {
 	framing  choice
 	slots    int
 	maxSlots int
+	backlog  int
 	slotIdle time.Duration
 	threads  choice
 	keep     bool
@@ -61,6 +62,7 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.framing, "framing", "how the command reads calls and writes replies: lines or blocks")
 	flags.IntVar(&f.slots, "slots", 8, "hits served at the same time")
 	flags.IntVar(&f.maxSlots, "max-slots", 0, "how far the slots grow while hits find none free; 0: not at all")
+	flags.IntVar(&f.backlog, "backlog", 0, "how many hits beyond --slots are taken, whose calls wait at the worker for their turn; the broker's queue shows them no more")
 	flags.DurationVar(&f.slotIdle, "slot-idle", 30*time.Second, "after how long an idle slot above --slots is retired")
 	flags.Var(&f.threads, "threads", "pinned: each hit has an OS thread of its own; shared: it has not, which is faster")
 	flags.BoolVar(&f.keep, "keep-threads", false, "keep a hit's thread for a later hit instead of ending it")
@@ -89,7 +91,7 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		threads = assigner.Goroutines
 	}
 	c := assigner.WorkerConfig{
-		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, SlotIdle: f.slotIdle,
+		Brokers: f.brokers, Name: f.name, Slots: f.slots, MaxSlots: f.maxSlots, Backlog: f.backlog, SlotIdle: f.slotIdle,
 		Stop: 5*time.Second + 3*f.patience, WriteOff: max(f.writeOff, -1), MaxBody: int(f.maxBody), PerFrame: f.perFrame, Logger: a.logger,
 		DirectBind: f.directBind, DirectAdvertise: f.directAdvertise, Insecure: f.insecure, System: newSystem(a.logger),
 		Watch: assigner.WatchConfig{MaxZombies: f.zombies}, Labels: f.labels,
@@ -106,6 +108,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 		return c, fmt.Errorf("--slots is %d: from 1 to %d are possible", f.slots, wire.MaxSlots)
 	case f.maxSlots != 0 && (f.maxSlots < f.slots || f.maxSlots > wire.MaxSlots):
 		return c, fmt.Errorf("--max-slots is %d with %d --slots: from as many to %d are possible, or 0", f.maxSlots, f.slots, wire.MaxSlots)
+	case f.backlog < 0 || f.slots+f.backlog > wire.MaxSlots:
+		return c, fmt.Errorf("--backlog is %d with %d --slots: together from %d to %d are possible", f.backlog, f.slots, f.slots, wire.MaxSlots)
+	case f.backlog > 0 && f.maxSlots > f.slots:
+		return c, fmt.Errorf("--backlog is %d with --max-slots %d above --slots %d: leave one of the two out", f.backlog, f.maxSlots, f.slots)
 	case f.slotIdle <= 0:
 		return c, fmt.Errorf("--slot-idle is %v: it must be longer than nothing, as in 30s", f.slotIdle)
 	case len(f.name) > wire.MaxName:

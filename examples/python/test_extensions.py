@@ -430,6 +430,56 @@ class Deaf:
         self.closed.put(threading.get_ident())
 
 
+class Slow(Deaf):
+    release, began, closed = threading.Event(), queue.SimpleQueue(), queue.SimpleQueue()
+
+
+class TestBacklog(WorkerCase):
+    services = {"slow": Slow}
+
+    def setUp(self):
+        super().setUp()
+        Slow.release.clear()
+        self.addCleanup(Slow.release.set)
+        self.link = self.broker()
+
+    def test_calls_beyond_the_slots_wait_for_their_turn(self):
+        self.start(self.link, slots=1, backlog=2)
+        for hit in 1, 2, 3:
+            self.begin("slow", hit=hit)
+        self.call(b"hang", 1, hit=1)
+        Slow.began.get(timeout=NET)
+        self.call(b"hang", 1, hit=2)
+        self.call(b"hang", 1, hit=3)
+        self.link.say(t.CANCEL, hit=2, epoch=1, seq=1)
+        head, (text,) = self.answer(t.ERROR)
+        self.assertEqual((head.hit, t.STATUS[head.status], head.arg), (2, "cancelled", t.Outcome.never_started))
+        self.assertTrue(Slow.began.empty())
+        Slow.release.set()
+        self.assertEqual([self.answer()[0].hit for _ in range(2)], [1, 3])
+        Slow.began.get(timeout=NET)
+
+    def test_who_is_written_off_gives_its_turn_back(self):
+        logging.disable(logging.CRITICAL)
+        self.addCleanup(logging.disable, logging.NOTSET)
+        self.start(self.link, slots=1, backlog=1, write_off=0.05)
+        self.begin("slow", hit=1)
+        self.begin("slow", hit=2)
+        self.call(b"hang", 1, hit=1)
+        Slow.began.get(timeout=NET)
+        self.call(b"hello", 1, hit=2)
+        self.link.say(t.CANCEL, hit=1, epoch=1), self.link.say(t.END, hit=1, epoch=1)
+        self.assertEqual(t.STATUS[self.answer(t.ENDED)[0].status], "stuck")
+        came = dict(self.answer(t.REPLY, t.CHANGED) for _ in range(2))
+        self.assertIn([b"hello"], came.values())
+        Slow.release.set()
+
+    def test_mistakes(self):
+        for wrong in {"backlog": -1}, {"backlog": 1, "slots": 1, "max_slots": 2}:
+            with self.assertRaisesRegex(ValueError, "backlog"):
+                t.Worker("tcp://127.0.0.1:1", {"slow": (Slow, 1)}, **wrong)
+
+
 class TestWrittenOff(WorkerCase):
     services = {"deaf": Deaf}
 

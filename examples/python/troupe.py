@@ -35,6 +35,7 @@ import base64
 import binascii
 import collections
 import concurrent.futures as futures
+import contextlib
 import enum
 import functools
 import hashlib
@@ -969,6 +970,7 @@ class _Served:
         self.ends = self.written = False          # it was told to end; its thread was written off
         self.stopped = self.closing = self.promised = 0.0  # when what runs was asked to stop, when close began, until when a call may give no sign
         self.thread = 0
+        self.turn: list[threading.Semaphore] = []  # one, while a call runs that others have to wait for
         self.lease = self.turned = 0.0            # of its service's calls; when the present one began
 
     def say(self, kind: int, *frames: bytes, **fields: int) -> None:
@@ -1008,6 +1010,34 @@ class _Served:
             return Cancelled("cancelled before its turn came", Outcome.never_started)
         if time.monotonic() > call.deadline:
             return Expired("its deadline passed before its turn came: the calls before it took too long", Outcome.never_started)
+        if turns := self.worker._turns:
+            if late := self.queue(turns, call):
+                return late
+            self.turn.append(turns)
+        try:
+            return self.perform(session, call)
+        finally:
+            self.done()
+
+    def queue(self, turns: threading.Semaphore, call: Call) -> TroupeError | None:
+        """Waits for a turn, and says so now and then: who waits for others is not stuck."""
+        sign = time.monotonic() + 1
+        while not turns.acquire(timeout=0.02):
+            if call.cancelled.is_set():
+                return Cancelled("cancelled before its turn came", Outcome.never_started)
+            if (now := time.monotonic()) > call.deadline:
+                return Expired("its deadline passed while it waited for its turn at the worker: allow more time, or give the worker more slots", Outcome.never_started)
+            if now > sign:
+                sign = now + 1
+                call.progress(0, "waits for its turn at the worker")
+        return None
+
+    def done(self) -> None:
+        """Gives the turn back, once: the call has ended, or its thread was written off."""
+        with contextlib.suppress(IndexError):  # pop is one step, whichever thread it is
+            self.turn.pop().release()
+
+    def perform(self, session: Any, call: Call) -> list[bytes] | _Outflow | TroupeError:
         self.began, self.turned = call.seq, time.monotonic()
         self.promised = self.turned + self.lease
         if call._input:
@@ -1105,19 +1135,24 @@ class Worker(_Side):
     join raises SystemExit(70), for whoever started the process to start it again.
     keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state.
     key: for a broker with keys, the string that `troupe keys add` has printed or a file with it, by default TROUPE_KEY's.
+    backlog: so many hits beyond slots are taken, and of all only `slots` calls run at a time; the others wait at the worker for their turn, where the broker's queue shows them no more.
     labels: what hits may select workers by (`target` of Client.open); worker, host and lang are there without being given.
     direct_bind: an endpoint of our own, as tcp://127.0.0.1:0, where clients may have hits without the broker on the way; direct_url is what
     they connect to, if that is another one."""
 
     def __init__(self, endpoint: Brokers, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
                  window: int = 0, max_slots: int = 0, slot_idle: float = 30, direct_bind: str = "", direct_url: str = "",
-                 key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None) -> None:
+                 key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None, backlog: int = 0) -> None:
         self.labels = dict(labels or {})
         self.services = dict(services or _SERVICES)
         self._known = dict(self.services)         # those that were offered before, too: hits may be on their way to them
         if not self.services:
             raise ValueError("no service: put @service(NAME) on a function or a class first")
         self.slots = self._least = slots or max(asked for _, asked in self.services.values())  # at present, and what they shrink to
+        if backlog < 0 or backlog and max_slots > self.slots:
+            raise ValueError(f"backlog is {backlog} with max_slots {max_slots}: it may not be negative, and not go with slots that grow")
+        self._turns = threading.Semaphore(self.slots) if backlog else None
+        self.slots = self._least = self.slots + backlog
         self.max_slots, self.slot_idle, self.keep_threads = max(max_slots, self.slots), slot_idle, keep_threads
         self.draining = False
         self._byes: set[_Link] = set()            # see _move_on
@@ -1349,6 +1384,7 @@ class Worker(_Side):
         kind = {"type": ERROR, "flags": LAST, "seq": 1, "arg": Outcome.unknown} if hit.alone else {"type": ENDED, "arg": hit.began}
         self._say(hit, Head(hit=hit.handle, epoch=hit.epoch, status=STATUS.index("stuck"), **kind), (text.encode(),))
         hit.written = True
+        hit.done()
         self.zombies.add(hit)
         self._count_zombies()
         if len(self.zombies) > self.max_zombies:

@@ -134,7 +134,7 @@ func (w *Worker) writeOff(s *slot, state machine.Leaving, now time.Duration) {
 	}
 	s.written.Store(true)
 	if s.calling.Swap(false) {
-		w.threads.running.Add(-1)
+		w.ran()
 	}
 	w.threads.writeOff(s.thread)
 	w.wroteOff.Add(1)

@@ -31,6 +31,14 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 	case run.Err() != nil:
 		s.leave(run)
 		s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for the calls before it: allow more time, or ask for less at once", last)
+	case !s.worker.turns.take(run, func() { s.progress(seq, 0, "waits for its turn at the worker") }):
+		stopped := run.Err()
+		s.leave(run)
+		if errors.Is(stopped, context.DeadlineExceeded) {
+			s.answerError(seq, wire.Expired, wire.NeverStarted, "its deadline passed while it waited for its turn at the worker: allow more time, or give the worker more slots", last)
+		} else {
+			s.answerError(seq, wire.Cancelled, wire.NeverStarted, "cancelled before its turn came", last)
+		}
 	default:
 		if crashed := s.serve(m, seq, last, run); crashed != nil {
 			reason = supervision.Error{Err: crashed}
@@ -79,7 +87,7 @@ func (s *slot) run(ctx context.Context, c *Call) (reply []byte, err error) {
 	s.worker.threads.running.Add(1)
 	defer func() {
 		if s.calling.Swap(false) { // else it was written off
-			s.worker.threads.running.Add(-1)
+			s.worker.ran()
 		}
 	}()
 	err = s.protect(func() (err error) {

@@ -47,6 +47,9 @@ type WorkerConfig struct {
 	// retired; default 30 s.
 	MaxSlots int
 	SlotIdle time.Duration
+	// Backlog is the worker's credit: it takes so many hits more than Slots, and of all only Slots calls run at a time; the others wait here, until a turn is free, cancelled or expired. So
+	// a worker has the next task at hand when it ends one, but what waits here can no longer be seen, moved or removed in the broker's queue. Default 0; not with MaxSlots above Slots.
+	Backlog int
 	// Heartbeat is how often the worker's ZeroMQ thread sends a heartbeat of its own; default: never, since those of the broker and the answers to them tell
 	// both sides enough. Silence is after how long without a sign the worker gives its broker up, and, where it is longer than the broker's own limit, the
 	// broker the worker; default 3 s, or three of the broker's heartbeats.
@@ -97,6 +100,10 @@ func (c *WorkerConfig) Validate() error {
 		return fmt.Errorf("assigner: WorkerConfig.Slots is %d: from 1 to %d are possible", c.Slots, wire.MaxSlots)
 	case c.MaxSlots != 0 && (c.MaxSlots < c.Slots || c.MaxSlots > wire.MaxSlots):
 		return fmt.Errorf("assigner: WorkerConfig.MaxSlots is %d with %d Slots: from as many as Slots to %d are possible, or 0 for as many", c.MaxSlots, c.Slots, wire.MaxSlots)
+	case c.Backlog < 0 || c.Slots+c.Backlog > wire.MaxSlots:
+		return fmt.Errorf("assigner: WorkerConfig.Backlog is %d with %d Slots: together from %d to %d are possible", c.Backlog, c.Slots, c.Slots, wire.MaxSlots)
+	case c.Backlog > 0 && c.grows():
+		return fmt.Errorf("assigner: WorkerConfig.Backlog is %d with MaxSlots %d above Slots %d: leave one of the two out", c.Backlog, c.MaxSlots, c.Slots)
 	case c.SlotIdle < 0:
 		return fmt.Errorf("assigner: WorkerConfig.SlotIdle is %v: it may not be negative", c.SlotIdle)
 	case len(c.Name) > wire.MaxName:
@@ -177,6 +184,7 @@ type Worker struct {
 	pool        *host.Goroutines      // of slots without threads of their own
 	mailbox     actor.MailboxProducer // of slots
 	threads     threadPool
+	turns       *turns        // nil: whoever has a slot runs
 	front       *front        // nil: it serves no direct hits
 	welcomed    chan struct{} // closed at the first WELCOME
 	once        sync.Once
@@ -203,10 +211,16 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	var calls *turns
+	if cfg.Backlog > 0 {
+		calls = newTurns(cfg.Slots)
+		cfg.Slots += cfg.Backlog
+		cfg.MaxSlots = cfg.Slots
+	}
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	w := &Worker{
-		cfg: cfg, incarnation: hex.EncodeToString(b[:]), welcomed: make(chan struct{}), failed: make(chan struct{}),
+		cfg: cfg, turns: calls, incarnation: hex.EncodeToString(b[:]), welcomed: make(chan struct{}), failed: make(chan struct{}),
 		idle: make(chan struct{}), ending: newEnding(), slots: machine.NewSlots(cfg.Slots, cfg.MaxSlots, cfg.SlotIdle), offer: newOffer(&cfg),
 	}
 	for _, b := range cfg.endpoints() {
@@ -393,6 +407,12 @@ func (w *Worker) refusal() error {
 
 // working reports that replies are expected soon, so that the loop should yield rather than sleep.
 func (w *Worker) working() bool { return w.threads.running.Load() > 0 }
+
+// ran notes that a call has ended, or is not waited for any more.
+func (w *Worker) ran() {
+	w.threads.running.Add(-1)
+	w.turns.give()
+}
 
 // workerSpin is how often a worker's loop yields while calls are being served (docs/performance.md).
 const workerSpin = 20
