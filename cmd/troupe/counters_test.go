@@ -84,7 +84,7 @@ func failureNames() (all string) {
 func TestErrorsNameFlags(t *testing.T) {
 	for args, flag := range map[string]string{
 		"broker --window 10": "--window", "broker --max-queue -3": "--max-queue", "broker --silence 1ms": "--silence", "broker --max-wait 0s": "--max-wait",
-		"worker --slots 0": "--slots", "worker --slots 4 --max-slots 1": "--max-slots", "worker --slot-idle -1s": "--slot-idle", "bench --self --hits 0": "--hits",
+		"worker --slots 0": "--slots", "worker --backlog -1": "--backlog", "worker --slots 2 --max-slots 4 --backlog 1": "--backlog", "worker --slots 4 --max-slots 1": "--max-slots", "worker --slot-idle -1s": "--slot-idle", "bench --self --hits 0": "--hits",
 	} {
 		said := troupe(t, exitUsage, strings.Fields(args)...).err.String()
 		require.Contains(t, said, flag, args)

@@ -198,6 +198,7 @@ class Head(NamedTuple):
 
 
 _HEADER = struct.Struct(">2sBBHHQIIII")
+_NOW, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)  # pyzmq's own are enums, and slow to combine
 
 
 def _frames(body: Body) -> list[bytes]:
@@ -543,7 +544,7 @@ class _Link(_Outbox):
         sock = self.sock
         for _ in itertools.repeat(0) if lost else range(100):  # all that came before a loss is read before it counts
             try:
-                self._read(sock.recv_multipart(zmq.NOBLOCK))
+                self._read(sock.recv_multipart(_NOW))
             except zmq.Again:
                 break
             if self.sock is not sock:
@@ -567,7 +568,10 @@ class _Link(_Outbox):
                 self.turned_away = "the handshake was broken off: most likely the broker's key is another one than this peer was given"
 
     def _transmit(self, head: Head, frames: tuple) -> None:
-        self.sock.send_multipart((head.pack(), *frames), zmq.NOBLOCK, copy=head.type != PART)
+        message, copy = (head.pack(), *frames), head.type != PART
+        for frame in message[:-1]:
+            self.sock.send(frame, _MORE, copy)
+        self.sock.send(message[-1], _NOW, copy)
 
     def send(self, head: Head, *frames: bytes) -> None:
         """Sends a message, from the io thread. Without a connection it is dropped, for its hit is lost anyhow."""

@@ -550,7 +550,7 @@ def main() -> None:
         services = functions(asked.broker, slots=asked.slots)
     except PermissionError as error:
         parser.error(str(error))
-    troupe.serve(asked.broker, services=services, slots=asked.slots, name=asked.name, labels=dict(label.split("=", 1) for label in asked.label))
+    troupe.serve(asked.broker, services=services, slots=asked.slots, name=asked.name, keep_threads=True, labels=dict(label.split("=", 1) for label in asked.label))
 
 
 if __name__ == "__main__":

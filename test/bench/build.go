@@ -73,6 +73,7 @@ func (h *house) build(ctx context.Context) {
 	if _, err := exec.LookPath(programWrk); err != nil {
 		h.broken[programWrk] = errors.New("missing: wrk is not installed; run: sudo apt-get install -y wrk")
 	}
+	h.needPython()
 	h.broken[programTwin] = h.buildGo(ctx, programTwin, h.root, "./test/bench/twin")
 	// Its go.mod follows ours by itself when ours moves.
 	h.broken[programNATS] = h.buildGo(ctx, programNATS, filepath.Join(h.root, "test/bench/nats"), "-mod=mod", ".")

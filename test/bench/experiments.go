@@ -42,6 +42,7 @@ var pairs = [][]experiment{
 	{inSpread()},
 	{tasksC(proxyTasks64, peer), tasksC(tasks64, troupe)},
 	{inTasks()},
+	{inIPython(), inPython()},
 	{withCrowd(fewWorkers, 4), withCrowd(crowdOfWorkers, crowd)},
 	{{registerCrowd, []string{programCrowd, programTroupe}, runRegisterCrowd}},
 	{{askCrowd, []string{programCrowd, programTroupe, programTwin}, runAskCrowd}},

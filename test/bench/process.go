@@ -22,11 +22,11 @@ func start(merge bool, program string, args ...string) (*child, error) {
 	return startWith(nil, merge, program, args...)
 }
 
-// startWith starts a child that finds more in its environment.
+// startWith starts a child that finds more in its environment. What it starts itself ends with it.
 func startWith(env []string, merge bool, program string, args ...string) (*child, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(cmd.Environ(), env...)
-	p, err := process.Start(cmd, process.Config{Input: true, Lines: true, Merge: merge})
+	p, err := process.Start(cmd, process.Config{Input: true, Lines: true, Merge: merge, Family: true})
 	if err != nil {
 		return nil, err
 	}

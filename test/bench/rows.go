@@ -69,6 +69,8 @@ var rows = []row{
 	{"hits_100k_uniform", perOne, peer100, place{manyHits, "uniform_cpu"}, place{manyHits, "few_cpu"}, atMost(2.0)},
 	{"tasks_32B", perSecond, peerProxy, place{tasks64, "rps"}, place{proxyTasks64, "rps"}, atLeast(0.5)},
 	{"tasks_go", perSecond, peerNATS, place{tasksGo, "rps"}, place{natsRequest, "rps"}, atLeast(1.0)},
+	{"tasks_py", perSecond, peerIPython, place{pythonTasks, "rps"}, place{pythonPeer, "rps"}, atLeast(15)},
+	{"task_rtt_py", microseconds, peerIPython, place{pythonTasks, "p50"}, place{pythonPeer, "p50"}, atMost(0.15)},
 	{"scale_workers", perOne, "4 workers", place{crowdOfWorkers, "cpu"}, place{fewWorkers, "cpu"}, atMost(1.3)},
 	{"register_1024", milliseconds, "", place{registerCrowd, "ms"}, place{}, below(2000)},
 	{"all_1024", milliseconds, "", place{askCrowd, "ms"}, place{}, reach{}},
