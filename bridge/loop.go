@@ -207,6 +207,7 @@ func (l *Loop) turn() (bool, error) {
 		n += l.listen()
 	}
 	l.trim()
+	l.stats.took(time.Duration(l.now), time.Since(l.start)-time.Duration(l.now))
 	return n > 0, nil
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-mq/troupe/bridge/wire"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
@@ -9,20 +10,46 @@ import (
 
 // Stats counts what a loop does. All fields may be read from any goroutine.
 type Stats struct {
-	Received  atomic.Uint64 // messages delivered
-	Sent      atomic.Uint64 // messages handed to libzmq
-	Peers     atomic.Int64  // connections known now
-	Lost      atomic.Uint64 // connections lost
-	HungUp    atomic.Uint64 // connections ended because the peer does not read
-	Waiting   atomic.Int64  // messages that wait for a peer's window, now
-	Ignored   atomic.Uint64 // messages of strangers that were not even answered
-	Turns     atomic.Uint64
-	Sleeps    atomic.Uint64
-	Reopened  atomic.Uint64 // connections to a broker made anew
-	Unsent    atomic.Uint64 // messages libzmq did not take
-	Nobody    atomic.Uint64 // messages at an endpoint with Curve over connections that nobody has judged
-	failed    [zmqsock.Failures]atomic.Uint64
-	refusedBy [wire.Statuses]atomic.Uint64 // messages refused at the door
+	Received atomic.Uint64 // messages delivered
+	Sent     atomic.Uint64 // messages handed to libzmq
+	Peers    atomic.Int64  // connections known now
+	Lost     atomic.Uint64 // connections lost
+	HungUp   atomic.Uint64 // connections ended because the peer does not read
+	Waiting  atomic.Int64  // messages that wait for a peer's window, now
+	Ignored  atomic.Uint64 // messages of strangers that were not even answered
+	Turns    atomic.Uint64
+	Sleeps   atomic.Uint64
+
+	longest, before atomic.Int64  // turn of this span and of the one before, ns
+	span            int64         // the loop's
+	Reopened        atomic.Uint64 // connections to a broker made anew
+	Unsent          atomic.Uint64 // messages libzmq did not take
+	Nobody          atomic.Uint64 // messages at an endpoint with Curve over connections that nobody has judged
+	failed          [zmqsock.Failures]atomic.Uint64
+	refusedBy       [wire.Statuses]atomic.Uint64 // messages refused at the door
+}
+
+// recently is how long Longest looks back: so much, up to twice.
+const recently = 5 * time.Second
+
+// took notes how long a turn was that began at now. It belongs to the loop.
+func (s *Stats) took(now, d time.Duration) {
+	if span := int64(now / recently); span != s.span {
+		if span > s.span+1 {
+			s.longest.Store(0)
+		}
+		s.before.Store(s.longest.Load())
+		s.longest.Store(0)
+		s.span = span
+	}
+	if int64(d) > s.longest.Load() {
+		s.longest.Store(int64(d))
+	}
+}
+
+// Longest returns how long the longest turn of the last 5 to 10 seconds was: messages that came meanwhile waited so long. What took the processor away is in it.
+func (s *Stats) Longest() time.Duration {
+	return time.Duration(max(s.longest.Load(), s.before.Load()))
 }
 
 // Refused returns how many messages were refused at the door for this reason.

@@ -49,7 +49,8 @@ type Audit struct {
 const (
 	maxTopics = 100
 	maxLooked = 20_000 // OPENs that one page looks at
-	jobSlice  = 1_000  // OPENs that a job takes out in one turn
+	jobSlice  = 250    // OPENs that a job takes out in one turn
+	drySlice  = 5_000  // OPENs that a job counts in one turn
 )
 
 // queues returns the records with this name, that of all workers first.
@@ -335,6 +336,7 @@ type job struct {
 	chosen
 	by, service string
 	to          string    // they go to this service; empty: they are removed
+	dry         bool      // they are only counted
 	asker       wire.Peer // 0: nobody
 	arg         uint32
 	all         *merged
@@ -358,23 +360,9 @@ func (b *Broker) beginJob(now time.Duration, r AdminRequest, asker wire.Peer, ar
 	case len(b.jobs) >= maxJobs:
 		return fail("%d such commands are under way: ask again when they are done", len(b.jobs)), nil, fx
 	}
-	if r.DryRun {
-		return b.dryRun(c), nil, fx
-	}
-	j := &job{chosen: c, by: operatorOf(r), service: r.Service, to: r.To, asker: asker, arg: arg, all: mergedFrom(c.queues, 0)}
+	j := &job{chosen: c, dry: r.DryRun, by: operatorOf(r), service: r.Service, to: r.To, asker: asker, arg: arg, all: mergedFrom(c.queues, 0)}
 	b.jobs = append(b.jobs, j)
 	return nil, j, b.runJobs(now, fx)
-}
-
-// dryRun counts what a job would take out.
-func (b *Broker) dryRun(c chosen) any {
-	n, all := 0, mergedFrom(c.queues, 0)
-	for w := all.next(); w != nil; w = all.next() {
-		if c.has(w) {
-			n++
-		}
-	}
-	return map[string]any{"would": n}
 }
 
 // runJobs takes out some more.
@@ -396,13 +384,19 @@ func (b *Broker) runJobs(now time.Duration, fx []Effect) []Effect {
 }
 
 func (b *Broker) runJob(now time.Duration, j *job, fx []Effect) ([]Effect, bool) {
-	for range jobSlice {
+	slice := jobSlice
+	if j.dry {
+		slice = drySlice
+	}
+	for range slice {
 		w := j.all.next()
 		if w == nil || w.order > j.bound {
 			return fx, true
 		}
 		switch {
 		case !j.has(w):
+		case j.dry:
+			j.done++
 		case j.to == "":
 			fx = b.takeOut(now, w, j.by, fx)
 			j.done++
@@ -442,12 +436,14 @@ func (b *Broker) moveItem(w *waiter, to string) bool {
 
 // endJob tells who has asked.
 func (b *Broker) endJob(now time.Duration, j *job, fx []Effect) []Effect {
-	done := &Audit{j.by, "cleared", j.service, j.done, ""}
-	if j.to != "" {
-		done.Action, done.Detail = "moved", "to "+j.to
-		fx = b.serveAll(now, j.to, fx)
+	if !j.dry {
+		done := &Audit{j.by, "cleared", j.service, j.done, ""}
+		if j.to != "" {
+			done.Action, done.Detail = "moved", "to "+j.to
+			fx = b.serveAll(now, j.to, fx)
+		}
+		fx = append(fx, b.audit(now, done))
 	}
-	fx = append(fx, b.audit(now, done))
 	if j.asker == 0 {
 		return fx
 	}
@@ -483,6 +479,9 @@ func (b *Broker) administerJob(now time.Duration, r AdminRequest, fx []Effect) (
 
 // report says what a job has done.
 func (j *job) report() map[string]any {
+	if j.dry {
+		return map[string]any{"would": j.done}
+	}
 	if j.to != "" {
 		return map[string]any{"moved": j.done, "no_room": j.refused}
 	}

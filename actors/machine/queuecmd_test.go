@@ -196,7 +196,7 @@ func TestAClearedQueueIsClearedInTurns(t *testing.T) {
 	asker.silent()
 	c.openFor(9999, oneShot, 0, "echo", "", "x") // too late to be cleared
 	w.serve()                                    // gives out the next one
-	require.EqualValues(t, 4500-1000-1+1, s.broker.Inventory().Queued)
+	require.EqualValues(t, 4500-250-1+1, s.broker.Inventory().Queued)
 	for range 100 {
 		s.tick(time.Microsecond)
 		s.run()
@@ -206,6 +206,27 @@ func TestAClearedQueueIsClearedInTurns(t *testing.T) {
 	require.Equal(t, 1, s.broker.Inventory().Queued)
 	w.serve()
 	require.EqualValues(t, 9999, func() uint64 { w.expect(wire.Begin); return 9999 }())
+}
+
+// What only counts takes turns, too, and changes nothing.
+func TestAQueueIsCountedInTurns(t *testing.T) {
+	cfg := queueConfig()
+	cfg.MaxQueue = 10_000
+	s := newTheatre(t, cfg)
+	c := s.client()
+	s.worker("w", 1)
+	for i := range 6001 {
+		c.openFor(uint64(100+i), oneShot, 0, "echo", "", "x")
+	}
+	asker := s.client()
+	asker.say(wire.Header{Type: wire.Admin, Arg: 5}, `{"cmd":"queue.clear","service":"echo","dry_run":true}`)
+	asker.silent()
+	for range 10 {
+		s.tick(time.Microsecond)
+		s.run()
+	}
+	require.JSONEq(t, `{"would":6000}`, string(asker.expect(wire.Report).Frame(0)))
+	require.Equal(t, 6000, s.broker.Inventory().Queued)
 }
 
 // What has lost the worker of its key goes back to the queue of all, and stays there while that is held.

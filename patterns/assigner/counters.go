@@ -13,6 +13,7 @@ func (b *Broker) Counters() map[string]uint64 {
 		"messages_received": s.Received.Load(), "messages_sent": s.Sent.Load(), "peers": uint64(max(s.Peers.Load(), 0)),
 		"peers_lost": s.Lost.Load(), "peers_hung_up": s.HungUp.Load(), "messages_waiting": uint64(max(s.Waiting.Load(), 0)),
 		"strangers_ignored": s.Ignored.Load(), "messages_unsent": s.Unsent.Load(), "turns": s.Turns.Load(), "sleeps": s.Sleeps.Load(),
+		"longest_turn_us": uint64(s.Longest().Microseconds()),
 	}
 	for i := wire.Status(1); i < wire.Statuses; i++ {
 		if n := s.Refused(i) + b.house.Refused(i); n > 0 {

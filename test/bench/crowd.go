@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strconv"
 	"time"
 )
@@ -15,7 +17,9 @@ const (
 	tasksGo                    = "tasks_go"
 	fewWorkers, crowdOfWorkers = "few_workers", "crowd_of_workers"
 	registerCrowd, askCrowd    = "register_crowd", "ask_crowd"
+	millionQueued              = "million_queued"
 	crowd                      = 1024
+	million, queuedBody        = 1_000_000, 32
 	milliseconds, programCrowd = "ms", "hitcrowd"
 )
 
@@ -107,4 +111,63 @@ func runAskCrowd(ctx context.Context, h *house) (found values, err error) {
 		return nil, fmt.Errorf("%v of %d workers have answered", found["answered"], crowd)
 	}
 	return found, nil
+}
+
+// runMillion queues a million tasks, and looks into the queue, and empties it.
+func runMillion(ctx context.Context, h *house) (found values, err error) {
+	s, err := h.openScene(ctx, troupe, "--max-queue", strconv.Itoa(2*million), "--max-wait", "1h")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.add(ctx, h.program(programTwin), "idle", s.at.worker, "1"); err != nil {
+		return nil, err
+	}
+	before, err := memory(s.broker.PID(), "VmRSS")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.add(ctx, h.program(programTwin), "flood", s.at.client, strconv.Itoa(million+1), strconv.Itoa(queuedBody)); err != nil {
+		return nil, err
+	}
+	p, err := start(false, h.program(programTwin), "survey", s.at.client, strconv.Itoa(million))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.leave()) }()
+	if _, err := p.line(ctx); err != nil { // "queued"
+		return nil, err
+	}
+	after, err := memory(s.broker.PID(), "VmRSS")
+	if err != nil {
+		return nil, err
+	}
+	found = values{}
+	if err := wait(ctx, 11*time.Second); err != nil { // then the counter knows nothing of the flood
+		return nil, err
+	}
+	if err := p.ask(ctx, &found, "go"); err != nil {
+		return nil, err
+	}
+	found["bytes"] = (after-before)/million - queuedBody
+	found["turn_ms"], err = s.counter(ctx, "longest_turn_us")
+	found["turn_ms"] /= 1e3
+	return found, err
+}
+
+// counter is one of the broker's.
+func (s *scene) counter(ctx context.Context, name string) (float64, error) {
+	said, err := exec.CommandContext(ctx, s.house.program(programTroupe), "status", "-o", "json", "--broker", s.at.client).Output()
+	if err != nil {
+		return 0, fmt.Errorf("troupe status: %w", err)
+	}
+	var status struct{ Counters map[string]float64 }
+	if err := json.Unmarshal(said, &status); err != nil {
+		return 0, err
+	}
+	v, ok := status.Counters[name]
+	if !ok {
+		return 0, fmt.Errorf("the broker has no counter %s", name)
+	}
+	return v, nil
 }

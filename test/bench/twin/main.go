@@ -9,6 +9,8 @@
 //	twin spread HITS ENDPOINT...
 //	twin member NUMBER RUNDIR LISTEN PEERS|-
 //	twin inquire MEMBERS TIMES RUNDIR...
+//	twin flood ENDPOINT COUNT SIZE
+//	twin survey ENDPOINT COUNT
 //	twin stages SLOTS ENDPOINT
 //	twin web
 //	twin browse URL CONNECTIONS WARM RUN
@@ -61,6 +63,10 @@ func run(ctx context.Context, args []string) error {
 		return member(ctx, args[1:])
 	case len(args) > 3 && args[0] == "inquire":
 		return inquire(ctx, args[1:])
+	case len(args) == 4 && args[0] == "flood":
+		return flood(ctx, args[1], args[2], args[3])
+	case len(args) == 3 && args[0] == "survey":
+		return survey(ctx, args[1], args[2])
 	case len(args) == 3 && args[0] == "stages":
 		return stageWork(ctx, args[2], args[1])
 	case len(args) == 1 && args[0] == "web":
