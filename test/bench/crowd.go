@@ -17,6 +17,7 @@ const (
 	tasksGo                    = "tasks_go"
 	fewWorkers, crowdOfWorkers = "few_workers", "crowd_of_workers"
 	registerCrowd, askCrowd    = "register_crowd", "ask_crowd"
+	askFrozen                  = "ask_frozen"
 	millionQueued              = "million_queued"
 	crowd                      = 1024
 	million, queuedBody        = 1_000_000, 32
@@ -90,15 +91,39 @@ func runRegisterCrowd(ctx context.Context, h *house) (found values, err error) {
 
 // runAskCrowd is a question to 1,024 workers, until the ledger is complete, in ms.
 func runAskCrowd(ctx context.Context, h *house) (found values, err error) {
+	return h.askCrowd(ctx, 0, "10")
+}
+
+// frozenWorkers of the crowd stand still when it is asked.
+const frozenWorkers = 3
+
+func runAskFrozen(ctx context.Context, h *house) (found values, err error) {
+	return h.askCrowd(ctx, frozenWorkers, "1")
+}
+
+// askCrowd asks so many times; some of the workers have a process of their own each, which is stopped before.
+func (h *house) askCrowd(ctx context.Context, frozen int, times string) (found values, err error) {
 	s, err := h.openScene(ctx, troupe)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.add(ctx, h.program(programCrowd), s.at.worker, strconv.Itoa(crowd), "1"); err != nil {
+	for range frozen {
+		if err := s.add(ctx, h.program(programTwin), "worker", s.at.worker, "1", "goroutine"); err != nil {
+			return nil, err
+		}
+	}
+	stopped := s.others
+	if err := s.add(ctx, h.program(programCrowd), s.at.worker, strconv.Itoa(crowd-frozen), "1"); err != nil {
 		return nil, err
 	}
-	p, err := start(false, h.program(programTwin), "all", s.at.client, "10")
+	for _, p := range stopped {
+		if err := p.Freeze(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, p.Thaw()) }()
+	}
+	p, err := start(false, h.program(programTwin), "all", s.at.client, times)
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +132,8 @@ func runAskCrowd(ctx context.Context, h *house) (found values, err error) {
 	if err := p.answer(ctx, &found); err != nil {
 		return nil, err
 	}
-	if found["answered"] != crowd {
-		return nil, fmt.Errorf("%v of %d workers have answered", found["answered"], crowd)
+	if found["answered"] != float64(crowd-frozen) || found["lost"] != float64(frozen) {
+		return nil, fmt.Errorf("of %d workers %v have answered and %v are lost: %d stand still", crowd, found["answered"], found["lost"], frozen)
 	}
 	return found, nil
 }

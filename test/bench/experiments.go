@@ -46,6 +46,7 @@ var pairs = [][]experiment{
 	{withCrowd(fewWorkers, 4), withCrowd(crowdOfWorkers, crowd)},
 	{{registerCrowd, []string{programCrowd, programTroupe}, runRegisterCrowd}},
 	{{askCrowd, []string{programCrowd, programTroupe, programTwin}, runAskCrowd}},
+	{{askFrozen, []string{programCrowd, programTroupe, programTwin}, runAskFrozen}},
 	{{millionQueued, []string{programTroupe, programTwin}, runMillion}},
 	{{askPool, []string{programTwin}, runAskPool}},
 	{small(peer, 8), small(troupe, 8)},

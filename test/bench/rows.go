@@ -74,6 +74,7 @@ var rows = []row{
 	{"scale_workers", perOne, "4 workers", place{crowdOfWorkers, "cpu"}, place{fewWorkers, "cpu"}, atMost(1.3)},
 	{"register_1024", milliseconds, "", place{registerCrowd, "ms"}, place{}, below(2000)},
 	{"all_1024", milliseconds, "", place{askCrowd, "ms"}, place{}, reach{}},
+	{"all_1024_3_frozen", milliseconds, "", place{askFrozen, "ms"}, place{}, below(3300)}, // the broker's limit of silence is 3 s
 	{"queue_1M", "B each", "", place{millionQueued, "bytes"}, place{}, below(600)},
 	{"queue_1M_page", milliseconds, "", place{millionQueued, "page"}, place{}, reach{}},
 	{"queue_1M_remove", milliseconds, "", place{millionQueued, "remove"}, place{}, reach{}},

@@ -35,7 +35,7 @@ func submit(ctx context.Context, endpoint string, args []string) (err error) {
 	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// all asks everybody so many times, and tells the median of the times in ms, and how many have answered each time.
+// all asks everybody so many times, and tells the median of the times in ms, and how many have answered each time, and were lost.
 func all(ctx context.Context, endpoint, times string) (err error) {
 	n, err := strconv.Atoi(times)
 	if err != nil || n < 1 {
@@ -47,7 +47,7 @@ func all(ctx context.Context, endpoint, times string) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
 	took := make([]float64, n)
-	answered := 1 << 30
+	answered, lost := 1<<30, 0
 	for i := range took {
 		begun := time.Now()
 		l, err := c.All(ctx, tasks.Spec{Service: "echo", Body: []byte("who is there?")}, nil)
@@ -55,8 +55,8 @@ func all(ctx context.Context, endpoint, times string) (err error) {
 			return err
 		}
 		took[i] = float64(time.Since(begun).Microseconds()) / 1e3
-		answered = min(answered, l.Count(tasks.Answered))
+		answered, lost = min(answered, l.Count(tasks.Answered)), max(lost, l.Count(tasks.Lost))
 	}
 	slices.Sort(took)
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{"ms": took[n/2], "answered": answered})
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{"ms": took[n/2], "answered": answered, "lost": lost})
 }
