@@ -65,6 +65,7 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 		b.enrolled++
 		w.member++
 	}
+	w.Load.Weight = weightOf(info.Labels)
 	w.resize()
 	welcome := b.welcome(b.ports.Window(peer, info.Window), info.Name)
 	welcome.LeaseMS = b.cfg.Lease.Milliseconds()
@@ -75,6 +76,18 @@ func (b *Broker) enroll(now time.Duration, peer wire.Peer, info wire.ReadyInfo, 
 	b.offerAll(now, w, nil)
 	fx = append(fx, Effect{Kind: Enroll, To: peer, Worker: w}, send(peer, wire.Header{Type: wire.Welcome}, w.welcome))
 	return b.serveNew(now, w, fx)
+}
+
+// weightLabel is the label by which a worker says its share under the policy weighted.
+const weightLabel = "weight"
+
+// weightOf is the share that labels ask for; 0: as many as there are slots.
+func weightOf(labels map[string]string) int {
+	n, err := strconv.Atoi(labels[weightLabel])
+	if err != nil || n < 1 || n > wire.MaxSlots {
+		return 0
+	}
+	return n
 }
 
 // namesOf returns what the hits of a service at the worker share: what they say of themselves, and what the worker asks for the service.

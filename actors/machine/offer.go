@@ -50,6 +50,7 @@ func (b *Broker) offersOther(now time.Duration, e *SlotsChanged, fx []Effect) []
 	}
 	if info.Labels != nil {
 		w.Info.Labels = info.Labels
+		w.Load.Weight = weightOf(info.Labels)
 	}
 	if w.left || w.State == Gone {
 		return fx // it is offered nothing any more

@@ -41,6 +41,35 @@ func TestOpenGoesToWhomThePolicyChooses(t *testing.T) {
 	c.silent()
 }
 
+// The label weight is a worker's share under the policy weighted, and may change while it runs; what is no weight is none.
+func TestAWorkersWeightIsItsLabel(t *testing.T) {
+	cfg := config()
+	cfg.Policy = func(string) schedule.Name { return schedule.Weighted }
+	s := newTheatre(t, cfg)
+	c := s.client()
+	light, heavy := s.labelled("light", 100, map[string]string{"weight": "1"}), s.labelled("heavy", 100, map[string]string{"weight": "3"})
+	given := func() (l, h int) {
+		for i := range 40 {
+			c.open(uint64(i + 1))
+		}
+		l, h = len(light.inbox), len(heavy.inbox)
+		for range l {
+			light.expect(wire.Begin)
+		}
+		for range h {
+			heavy.expect(wire.Begin)
+		}
+		return l, h
+	}
+	l, h := given()
+	require.Equal(t, [2]int{10, 30}, [2]int{l, h})
+	light.changed(`{"slots":100,"labels":{"weight":"3"}}`)
+	heavy.changed(`{"slots":100,"labels":{"weight":"much"}}`) // as many as it has slots
+	l, h = given()
+	require.Less(t, l, 5)
+	require.Equal(t, 40, l+h)
+}
+
 func TestBeginIsTheOpen(t *testing.T) {
 	quote(t, "the broker passes the frames of OPEN on, under its own header")
 	s := newTheatre(t, config())

@@ -73,6 +73,32 @@ func TestATaskRunsOnce(t *testing.T) {
 	require.Zero(t, s.tasks(t, "").Total, "nothing is kept without keep_ms")
 }
 
+// A worker that answers twice, or a task that another one has, harms nobody: it is told, and the submitter hears the one answer.
+func TestAnswersToTasksThatNobodyAskedFor(t *testing.T) {
+	s := newTheatre(t, taskConfig())
+	c, w := s.client(), s.worker("w", 1)
+	c.submit(7, `"id":"a","keep_ms":5000`)
+	m := w.expect(wire.Begin)
+	other := s.worker("other", 1)
+	answer := wire.Header{Type: wire.Reply, Flags: wire.Last, Hit: m.Header.Hit, Epoch: m.Header.Epoch, Seq: 1}
+	other.say(answer, "forged")
+	other.expectError(wire.NotOwner, wire.NeverStarted)
+	c.silent()
+	w.say(answer, "done")
+	require.Equal(t, "done", string(c.expect(wire.Reply).Frame(0)))
+	w.say(answer, "again")
+	w.expectError(wire.UnknownHit, wire.NeverStarted)
+	c.silent()
+	stranger := answer
+	stranger.Hit++
+	w.say(stranger, "of nothing")
+	w.expectError(wire.UnknownHit, wire.NeverStarted)
+	c.submit(8, `"id":"a","attach":true`)
+	require.Equal(t, "done", string(c.expect(wire.Reply).Frame(0)), "what is kept is the one answer")
+	require.Zero(t, s.used())
+	require.Zero(t, s.broker.Status(s.now).Totals.Failed)
+}
+
 // headOf is a header without what the wire adds.
 func headOf(m *wire.Message) wire.Header { return m.Header }
 

@@ -99,9 +99,20 @@ func plainWeb(ctx context.Context) error {
 	return nil
 }
 
+// visits are the requests of a load, and when they count.
+type visits struct {
+	url         string
+	client      *http.Client
+	from, until time.Time
+
+	mu     sync.Mutex
+	small  []float64 // us, of small numbers
+	all    int
+	failed error
+}
+
 // browse asks for small numbers, and at every 21st for the large one, over so many connections; it tells requests per second and, in us, times of the small ones.
 func browse(ctx context.Context, args []string) error {
-	url := args[0]
 	conns, err := strconv.Atoi(args[1])
 	if err != nil || conns < 1 {
 		return fmt.Errorf("CONNECTIONS is %q: a number from 1 on", args[1])
@@ -114,52 +125,56 @@ func browse(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("RUN: %w", err)
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}}
-	defer client.CloseIdleConnections()
-	from := time.Now().Add(warm)
-	until := from.Add(run)
-	var mu sync.Mutex
-	var small []float64
-	var all int
-	failed := error(nil)
+	v := &visits{url: args[0], client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}}, from: time.Now().Add(warm)}
+	v.until = v.from.Add(run)
+	defer v.client.CloseIdleConnections()
 	var each sync.WaitGroup
 	for c := range conns {
-		each.Go(func() {
-			for i := c; ; i++ {
-				n := uint64(largePrime)
-				if i%21 != 20 {
-					n = 3 + uint64(i%500)*2
-				}
-				begun := time.Now()
-				err := visit(ctx, client, url, n)
-				ended := time.Now()
-				mu.Lock()
-				if err != nil {
-					failed = err
-				}
-				if ended.After(from) && ended.Before(until) {
-					all++
-					if n != largePrime {
-						small = append(small, float64(ended.Sub(begun).Nanoseconds())/1e3)
-					}
-				}
-				over := failed != nil
-				mu.Unlock()
-				if over || ended.After(until) {
-					return
-				}
-			}
-		})
+		each.Go(func() { v.browse(ctx, c) })
 	}
 	each.Wait()
-	if failed != nil {
-		return failed
+	if v.failed != nil {
+		return v.failed
 	}
-	if len(small) == 0 {
+	if len(v.small) == 0 {
 		return errors.New("nothing was answered in the measured time")
 	}
-	slices.Sort(small)
-	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"rps": float64(all) / run.Seconds(), "p50": small[len(small)/2], "p99": small[len(small)*99/100]})
+	slices.Sort(v.small)
+	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"rps": float64(v.all) / run.Seconds(), "p50": v.small[len(v.small)/2], "p99": v.small[len(v.small)*99/100]})
+}
+
+// browse is one connection's part.
+func (v *visits) browse(ctx context.Context, first int) {
+	for i := first; ; i++ {
+		n := uint64(largePrime)
+		if i%21 != 20 {
+			n = 3 + uint64(i%500)*2
+		}
+		begun := time.Now()
+		err := visit(ctx, v.client, v.url, n)
+		if !v.count(n, begun, time.Now(), err) {
+			return
+		}
+	}
+}
+
+// count takes a request in; false: there are to be no more.
+func (v *visits) count(n uint64, begun, ended time.Time, err error) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err != nil {
+		v.failed = err
+	}
+	if v.failed != nil || ended.After(v.until) {
+		return false
+	}
+	if ended.After(v.from) {
+		v.all++
+		if n != largePrime {
+			v.small = append(v.small, float64(ended.Sub(begun).Nanoseconds())/1e3)
+		}
+	}
+	return true
 }
 
 // visit asks for a number and checks the answer.
