@@ -10,6 +10,7 @@ DEMOS      ?= hello embed sqlite wordcount mandelbrot fleet
 FUZZTIME   ?= 10s
 ROUNDS     ?= 7
 CHAOS      ?= 110s
+POOL_CHAOS ?= 60s
 DURATION   ?= 30m
 PYTHON     ?= /usr/bin/python3
 TEST_FLAGS ?= -count=1 -timeout 10m
@@ -75,12 +76,14 @@ fuzz: setup ## Run every Fuzz function for FUZZTIME (10s)
 	.ci/fuzz.sh $(FUZZTIME)
 
 .PHONY: chaos chaos-long chaos-busy
-chaos: setup ## Random faults for about 2 minutes, SEED=n repeats; chaos.json says what came of it
+chaos: setup ## Random faults for about 3 minutes, SEED=n repeats; chaos.json and chaos-pool.json say what came of it
 	CHAOS_DURATION=$(CHAOS) CHAOS_REPORT=$(CURDIR)/chaos.json go test -count=1 -timeout 15m -v -run '^TestChaos$$' ./test/chaos
+	CHAOS_DURATION=$(POOL_CHAOS) CHAOS_POOL_REPORT=$(CURDIR)/chaos-pool.json go test -count=1 -timeout 15m -v -run '^TestPoolChaos$$' ./test/chaos
 	CHAOS_MUTANTS=1 go test -count=1 -timeout 15m -run 'Mutants' ./test/chaos
 
-chaos-long: setup ## The same for DURATION (30m)
+chaos-long: setup ## The same for DURATION (30m) each
 	CHAOS_DURATION=$(DURATION) CHAOS_REPORT=$(CURDIR)/chaos.json go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
+	CHAOS_DURATION=$(DURATION) CHAOS_POOL_REPORT=$(CURDIR)/chaos-pool.json go test -count=1 -timeout 0 -v -run '^TestPoolChaos$$' ./test/chaos
 
 chaos-busy: setup ## A million calls while every core is kept busy: no verdict may come
 	CHAOS_BUSY=1000000 CHAOS_REPORT=$(CURDIR)/chaos-busy.json go test -count=1 -timeout 0 -v -run '^TestBusy$$' ./test/chaos

@@ -47,15 +47,68 @@ func Audit(told []Told, sessions map[string]*Session, cut []string, v *Violation
 	for _, t := range told {
 		byKey[t.Key] = append(byKey[t.Key], t)
 	}
+	moved := restarted(sessions)
 	for key, calls := range byKey {
-		auditHit(key, calls, sessions[key], v)
+		if calls[0].Kind == again {
+			auditAgain(key, calls, moved[key], v)
+		} else {
+			auditHit(key, calls, sessions[key], v)
+		}
 	}
-	for key, s := range sessions {
-		auditSession(key, s, v)
+	for name, s := range sessions {
+		auditSession(name, s, v)
+		key, _, _ := strings.Cut(name, manySessions)
 		if byKey[key] == nil && len(s.Runs) > 0 && !hasPrefix(key, cut) {
 			v.Add("lost", "hit %s: %d calls have run, and nobody was told what became of them", key, len(s.Runs))
 		}
 	}
+}
+
+// restarted returns how often each call of a hit with several sessions has run.
+func restarted(sessions map[string]*Session) map[string]map[int]int {
+	all := make(map[string]map[int]int)
+	for name, s := range sessions {
+		key, _, is := strings.Cut(name, manySessions)
+		if !is {
+			continue
+		}
+		if all[key] == nil {
+			all[key] = make(map[int]int)
+		}
+		for _, r := range s.Runs {
+			all[key][r.No]++
+		}
+	}
+	return all
+}
+
+// mostRuns is how often a call may run that may run again: once, and once more for each of the three times that its hit is moved.
+const mostRuns = 4
+
+// auditAgain judges what the callers of a hit were told that may have moved.
+func auditAgain(key string, calls []Told, ran map[int]int, v *Violations) {
+	replied := make(map[int]bool)
+	for _, t := range calls {
+		auditCall(key, t, min(ran[t.No], 1), v)
+		if n := ran[t.No]; n > mostRuns {
+			v.Add("doubled", "hit %s, call %d may run again, and has run %d times", key, t.No, n)
+		}
+		if t.Replied && replied[t.No] {
+			v.Add("doubled", "hit %s, call %d was answered twice", key, t.No)
+		}
+		replied[t.No] = replied[t.No] || t.Replied
+	}
+}
+
+// Moved counts the calls that were answered though the worker that had them first was lost.
+func Moved(told []Told, sessions map[string]*Session) int {
+	n, ran := 0, restarted(sessions)
+	for _, t := range told {
+		if t.Replied && t.Kind == again && ran[t.Key][t.No] > 1 {
+			n++
+		}
+	}
+	return n
 }
 
 func hasPrefix(key string, prefixes []string) bool {

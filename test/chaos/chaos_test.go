@@ -44,6 +44,9 @@ func TestChaos(t *testing.T) {
 	for _, v := range r.First {
 		t.Errorf("%s: %s", v.Promise, v.Text)
 	}
+	if f.Least > 0 && r.Moved == 0 {
+		t.Error("no call was answered by another worker, though many were lost")
+	}
 	for kind, n := range r.Faults {
 		if n < f.Least && kind != "slow-links" {
 			t.Errorf("%s happened %d times, at least %d are wanted", kind, n, f.Least)
@@ -137,6 +140,7 @@ func (w *world) judge(took time.Duration) *Report {
 	w.explain()
 	r := &Report{Forged: w.forged, Seed: w.seed, Seconds: took.Seconds(), Messages: messages, Faults: make(map[string]int), Detection: make(map[string]Detection)}
 	r.Take(told)
+	r.Moved = Moved(told, sessions)
 	if r.Calls == 0 || answers == 0 {
 		w.found.Add("wrong", "nothing was tested: %d calls, %d answers on the wire", r.Calls, answers)
 	}
@@ -183,6 +187,11 @@ func (w *world) leave() []Told {
 			w.blame("wrong", "client %s: %v", p.name, err)
 		}
 	}
+	if w.python != nil {
+		if err := w.python.Finish(); err != nil {
+			w.blame("wrong", "the client in Python: %v", err)
+		}
+	}
 	for _, c := range w.mine {
 		if err := c.Close(limit); err != nil {
 			w.blame("wrong", "a client could not be closed: %v", err)
@@ -195,6 +204,9 @@ func (w *world) leave() []Told {
 	for _, file := range w.ledgers {
 		more, err := ReadLedger(file)
 		require.NoError(w.t, err)
+		if w.python != nil && strings.HasSuffix(file, pythonClient) && len(more) == 0 {
+			w.blame("lost", "the client in Python was told nothing")
+		}
 		told = append(told, more...)
 	}
 	return told

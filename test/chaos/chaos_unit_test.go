@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -97,6 +98,11 @@ func TestAudit(t *testing.T) {
 	direct := Told{Key: "k", No: 2, Kind: "direct", Status: "worker-gone", Outcome: "outcome unknown", Over: 100}
 	fine := Told{Key: "k", No: 1, Kind: "routed", Replied: true, Count: 1}
 	ran := "B k 1 1 10 11 50\nE k 1\n"
+	movable := Told{Key: "k", No: 1, Kind: again, Replied: true, Count: 1}
+	often := ""
+	for i := 2; i <= mostRuns+1; i++ {
+		often += fmt.Sprintf("B k~%d 1 1 %d 11 %d\nE k~%d 1\n", i, 10*i, 50+i, i)
+	}
 	for name, c := range map[string]struct {
 		journal string
 		told    []Told
@@ -118,6 +124,11 @@ func TestAudit(t *testing.T) {
 		"run, not started":  {ran, []Told{{Key: "k", No: 1, Kind: "routed", Outcome: "never started"}}, nil, "wrong"},
 		"wrong reply":       {ran, []Told{{Key: "k", No: 1, Kind: "routed", Replied: true, Wrong: "another's"}}, nil, "wrong"},
 		"one after the end": {"B k 2 2 10 11 150\nE k 2\n", []Told{direct}, nil, ""},
+		"moved":             {"B k~1 1 1 10 11 50\nB k~2 1 1 20 21 60\nE k~2 1\n", []Told{movable}, nil, ""},
+		"moved too often":   {"B k~1 1 1 10 11 50\nE k~1 1\n" + often, []Told{movable}, nil, "doubled"},
+		"moved, told twice": {"B k~2 1 1 20 21 60\nE k~2 1\n", []Told{movable, movable}, nil, "doubled"},
+		"moved, not run":    {"", []Told{movable}, nil, "stale"},
+		"moved, nobody":     {"B k~2 1 1 20 21 60\nE k~2 1\n", nil, nil, "lost"},
 		"after the end":     {"B k 2 2 10 11 150\nE k 2\nB k 3 3 10 11 160\nE k 3\n", []Told{direct}, nil, "stale"},
 	} {
 		file := filepath.Join(t.TempDir(), "journal")

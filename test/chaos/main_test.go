@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.Roles(map[string]harness.Role{"broker": harness.BrokerRole, "worker": workerRole, "client": clientRole})
+	harness.Roles(map[string]harness.Role{"broker": harness.BrokerRole, "worker": workerRole, "client": clientRole, "pool-member": poolMember})
 	goleak.VerifyTestMain(m)
 }
 
@@ -39,7 +39,7 @@ func workerRole(ctx context.Context, stage *harness.Stage) error {
 	}
 	w, err := assigner.NewWorker(assigner.WorkerConfig{
 		Brokers: c.Brokers, Name: c.Name, Slots: c.Slots, DirectBind: "tcp://127.0.0.1:0", Heartbeat: c.Heartbeat, Silence: c.Silence,
-		Services: map[string]assigner.Service{ServiceName: journal.Serve()},
+		Services: map[string]assigner.Service{ServiceName: journal.Serve(), ServiceAgain: journal.ServeAgain()},
 	})
 	if err != nil {
 		return err

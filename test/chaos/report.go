@@ -15,6 +15,7 @@ type Report struct {
 	Calls         uint64               `json:"calls"`
 	CallsByKind   map[string]int       `json:"calls_by_kind"`
 	Replies       int                  `json:"replies"`
+	Moved         int                  `json:"moved"`  // calls that were answered by another worker than the one that had them first
 	Errors        map[string]int       `json:"errors"` // typed, by status and outcome
 	Messages      uint64               `json:"messages_on_the_wire"`
 	Forged        int                  `json:"forged_calls"` // under an epoch that was over: refused

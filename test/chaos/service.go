@@ -19,16 +19,36 @@ import (
 // the same.
 const ServiceName = "chaos"
 
+// ServiceAgain is the same for calls that may run more than once, and is repaired by restart: a hit may have several sessions, one after another, and the journal names each of them
+// KEY~N.
+const ServiceAgain = "chaos-again"
+
 // Serve returns the service.
-func (j *Journal) Serve() assigner.Service {
+func (j *Journal) Serve() assigner.Service { return j.serve(false) }
+
+// ServeAgain returns ServiceAgain.
+func (j *Journal) ServeAgain() assigner.Service {
+	s := j.serve(true)
+	s.Repair = assigner.RepairRestart
+	return s
+}
+
+func (j *Journal) serve(again bool) assigner.Service {
 	return assigner.Service{Open: func(_ context.Context, o *assigner.Opening) (assigner.Session, error) {
 		s := &session{journal: j}
 		if err := json.Unmarshal(o.Session, &s.about); err != nil {
 			return nil, fmt.Errorf("the option session: %w", err)
 		}
+		s.name = s.about.Key
+		if again {
+			s.name = fmt.Sprintf("%s%s%d", s.about.Key, manySessions, Now())
+		}
 		return s, nil
 	}}
 }
+
+// manySessions parts a hit's key from the number of its session in the journal.
+const manySessions = "~"
 
 // about is what a client tells of a hit.
 type about struct {
@@ -38,6 +58,7 @@ type about struct {
 type session struct {
 	journal *Journal
 	about   about
+	name    string // in the journal
 	count   int
 }
 
@@ -47,7 +68,7 @@ func (s *session) Call(_ context.Context, c *assigner.Call) ([]byte, error) {
 	if _, err := fmt.Sscanf(string(c.Body()), "%d %d", &no, &ms); err != nil {
 		return nil, fmt.Errorf("the body is %q, not a number and milliseconds: %w", c.Body(), err)
 	}
-	if err := s.journal.Begin(s.about.Key, no, c.Seq, unix.Gettid()); err != nil {
+	if err := s.journal.Begin(s.name, no, c.Seq, unix.Gettid()); err != nil {
 		return nil, err
 	}
 	s.count++
@@ -58,7 +79,7 @@ func (s *session) Call(_ context.Context, c *assigner.Call) ([]byte, error) {
 	} else {
 		work(ms)
 	}
-	if err := s.journal.End(s.about.Key, no); err != nil {
+	if err := s.journal.End(s.name, no); err != nil {
 		return nil, err
 	}
 	return reply, failed
@@ -90,7 +111,7 @@ func work(ms int) {
 }
 
 // Close ends the session.
-func (s *session) Close() error { return s.journal.Close(s.about.Key, unix.Gettid()) }
+func (s *session) Close() error { return s.journal.Close(s.name, unix.Gettid()) }
 
 // pid is this process's, for keys.
 func pid() int { return os.Getpid() }

@@ -62,7 +62,7 @@ type visitor struct {
 }
 
 func (v *visitor) visit(ctx context.Context) {
-	thing := v.chance.IntN(8)
+	thing := v.chance.IntN(9)
 	if v.crowd.load.Only == "direct" {
 		thing = 2
 	}
@@ -77,12 +77,17 @@ func (v *visitor) visit(ctx context.Context) {
 		v.handOver(ctx)
 	case 6:
 		v.stay(ctx, "stream", assigner.OpenRequest{})
+	case 7:
+		v.stay(ctx, again, assigner.OpenRequest{})
 	default:
 		for range 1 + v.chance.IntN(10) {
 			v.oneShot()
 		}
 	}
 }
+
+// again is the kind of hits whose calls may run more than once, and go to another worker when theirs is lost.
+const again = "again"
 
 // newKey returns a key that nobody else has.
 func (v *visitor) newKey() string {
@@ -108,6 +113,9 @@ func (v *visitor) open(kind string, r assigner.OpenRequest) *guest {
 	defer cancel()
 	key := v.newKey()
 	r.Service, r.Session, r.Label = ServiceName, about{key}, key
+	if kind == again {
+		r.Service = ServiceAgain
+	}
 	h, err := v.crowd.client.OpenWith(ctx, r)
 	if err != nil {
 		v.crowd.note(Told{Key: key, Kind: kind}, err, ctx) // it has no call, but an end it must have
@@ -217,12 +225,12 @@ func (g *guest) burst(size int) bool {
 func (g *guest) call(no, ms int) bool {
 	ctx, cancel := g.patient()
 	defer cancel()
-	reply, err := g.hit.Call(ctx, fmt.Appendf(nil, "%d %d", no, ms))
+	reply, err := g.hit.CallWith(ctx, assigner.Request{Frames: [][]byte{fmt.Appendf(nil, "%d %d", no, ms)}, Idempotent: g.kind == again})
 	t := Told{Key: g.key, No: no, Kind: g.kind}
 	if err != nil {
 		return g.crowd.note(t, err, ctx)
 	}
-	t.read(reply)
+	t.read(reply[0])
 	return g.crowd.reply(t)
 }
 
@@ -333,7 +341,7 @@ func (c *Crowd) note(t Told, err error, ctx context.Context) bool {
 		t.Wrong = "an error that is no *Error: " + err.Error()
 	case ctx.Err() != nil && t.No > 0:
 		t.Lost = true
-	case ctx.Err() == nil && !anyIs(err):
+	case ctx.Err() == nil && !anyIs(err) && (t.Kind != again || !errors.Is(err, assigner.ErrStuck)):
 		t.Wrong = "an error that should not be here: " + err.Error()
 	}
 	if e != nil {

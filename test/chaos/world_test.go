@@ -66,6 +66,7 @@ type world struct {
 	clients  []*part
 	calm     *broker          // has no faults, but those of its worker's threads
 	patients *harness.Process // its worker
+	python   *harness.Process // a client in Python; nil: there is none
 	tap      *Tap
 	ledger   *Ledger
 	crowds   []*Crowd
@@ -141,6 +142,9 @@ func newWorld(t *testing.T, f form, seed uint64) *world {
 	for i := range f.Clients {
 		w.addClient(fmt.Sprint("c", i), uint64(i))
 	}
+	if f.Python > 0 {
+		w.addPython(pythonClient)
+	}
 	return w
 }
 
@@ -180,9 +184,7 @@ func (w *world) addWorker(name, lang string, slots int) {
 		}
 		text, err := json.Marshal(cfg)
 		require.NoError(w.t, err)
-		cmd := exec.Command(python(), "-B", "testdata/worker.py", string(text))
-		cmd.Env = append(os.Environ(), "PYTHONPATH=../../examples/python")
-		return harness.Start(w.t, name, cmd)
+		return w.runPython(name, "testdata/worker.py", text)
 	}
 	p.proc = p.start()
 	w.workers = append(w.workers, p)
@@ -210,6 +212,28 @@ func (w *world) addClient(name string, number uint64) {
 	}
 	p.proc = p.start()
 	w.clients = append(w.clients, p)
+}
+
+// pythonClient is the name of the client in Python.
+const pythonClient = "pyclient"
+
+// addPython adds a client process in Python. It has no faults of its own: brokers, workers and links have.
+func (w *world) addPython(name string) {
+	_, endpoints := w.links(name, func(b *broker) string { return b.clients }, true)
+	file := filepath.Join(w.dir, "ledger-"+name)
+	w.ledgers = append(w.ledgers, file)
+	text, err := json.Marshal(map[string]any{
+		"Brokers": endpoints, "Name": name, "Ledger": file, "Visitors": 3, "Patience": w.form.Patience.Seconds(), "Pause": w.form.Pause.Seconds(),
+	})
+	require.NoError(w.t, err)
+	w.python = w.runPython(name, "testdata/client.py", text)
+}
+
+// runPython starts one of the programs in Python.
+func (w *world) runPython(name, program string, config []byte) *harness.Process {
+	cmd := exec.Command(python(), "-B", program, string(config))
+	cmd.Env = append(os.Environ(), "PYTHONPATH=../../examples/python")
+	return harness.Start(w.t, name, cmd)
 }
 
 // load starts the clients in this process. What it returns waits for their end, once ctx is over.

@@ -31,20 +31,28 @@ def chunks(data):
 class Chaos:
     def open(self, session):
         self.key, self.count = session["key"], 0
+        self.name = self.key
 
     def call(self, call):
         no, ms = map(int, call.body.split())
-        note("B", self.key, no, call.seq, os.getpid(), threading.get_native_id(), time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+        note("B", self.name, no, call.seq, os.getpid(), threading.get_native_id(), time.clock_gettime_ns(time.CLOCK_MONOTONIC))
         self.count += 1
         reply = f"{self.key} {no} {self.count}"
         body = call.input.read()
         if not body:
             work(ms)
-        note("E", self.key, no)
+        note("E", self.name, no)
         return Parts(chunks(body), reply, len(body)) if body else reply
 
     def close(self):
-        note("C", self.key, os.getpid(), threading.get_native_id())
+        note("C", self.name, os.getpid(), threading.get_native_id())
+
+
+@service("chaos-again", slots=config["Slots"], repair="restart")
+class Again(Chaos):
+    def open(self, session):
+        super().open(session)
+        self.name = f"{self.key}~{time.clock_gettime_ns(time.CLOCK_MONOTONIC)}"
 
 
 serve(config["Brokers"], name=config["Name"])
