@@ -269,3 +269,73 @@ int tr_send_some(tr_out *outs, uint32_t n, tr_frame *frames) {
     }
     return (int)n;
 }
+
+// recv_all takes the frames of a message as they are; those beyond the limit are thrown away. It returns how many there are, 0 where no message waits (errno
+// says why), and in over how many were thrown away.
+static uint32_t recv_all(zmq_msg_t *frames, void *from, uint32_t *over) {
+    uint32_t n = 0;
+    zmq_msg_t spare;
+    for (*over = 0;;) {
+        zmq_msg_t *m = n < TR_MAX_FRAMES ? &frames[n] : &spare;
+        zmq_msg_init(m);
+        if (recv_retry(m, from) < 0) { // the first one, or the context ends under the message: half of it is none
+            int e = errno;
+            zmq_msg_close(m);
+            while (n > 0) zmq_msg_close(&frames[--n]);
+            errno = e;
+            return 0;
+        }
+        int more = zmq_msg_more(m);
+        if (m != &spare) {
+            n++;
+        } else {
+            (*over)++;
+            zmq_msg_close(m);
+        }
+        if (!more) return n;
+    }
+}
+
+// relay_one sends a message on. It returns 0, or the errno of the first frame, which then is, as all others are, still the caller's.
+static int relay_one(zmq_msg_t *frames, uint32_t n, void *to) {
+    int rc;
+    do rc = zmq_msg_send(&frames[0], to, ZMQ_DONTWAIT | (n > 1 ? ZMQ_SNDMORE : 0));
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0) return errno;
+    for (uint32_t i = 1; i < n; i++) // where the first one was taken, so are the others, or they are thrown away with it
+        (void)send_retry(&frames[i], to, i + 1 < n ? ZMQ_SNDMORE : 0);
+    return 0;
+}
+
+// tr_relay passes up to max messages on from one socket to another, without a copy. Those of fewer frames than least, or of too many, are thrown away. A message
+// that nobody takes is dropped or, with waits, kept in the batch, and ends the call. It returns 0, or -1 with errno where the socket is closed.
+int tr_relay(tr_in *b, void *from, void *to, uint32_t max, uint32_t least, int waits, size_t comfort, tr_relayed *r) {
+    *r = (tr_relayed){0};
+    while (max-- > 0 && b->nmsgs < b->msgs_cap && b->frames_cap - b->nframes >= TR_MAX_FRAMES && b->wholes_cap - b->nwholes >= TR_MAX_FRAMES) {
+        zmq_msg_t frames[TR_MAX_FRAMES];
+        uint32_t over, n = recv_all(frames, from, &over);
+        if (n == 0) return errno == EAGAIN ? 0 : -1;
+        size_t size = 0;
+        for (uint32_t i = 0; i < n; i++) size += zmq_msg_size(&frames[i]);
+        int refused = over > 0 || n < least;
+        if (refused) {
+            r->bad++;
+        } else {
+            r->taken++, r->size += size;
+            if (relay_one(frames, n, to) == 0) {
+                r->sent++;
+                continue;
+            }
+            if (waits) {
+                tr_msg *out = &b->msgs[b->nmsgs++];
+                *out = (tr_msg){.first = b->nframes, .count = n, .fd = -1, .size = size};
+                for (uint32_t i = 0; i < n; i++) keep(b, &frames[i], comfort);
+                r->held = 1;
+                return 0;
+            }
+            r->dropped++;
+        }
+        for (uint32_t i = 0; i < n; i++) zmq_msg_close(&frames[i]);
+    }
+    return 0;
+}

@@ -63,6 +63,14 @@ zmq_msg_t *tr_msg_take(tr_frame *f);
 zmq_msg_t *tr_msg_own(void *data, size_t size);
 void tr_msg_drop(zmq_msg_t *m);
 
+// What tr_relay has done: messages, but for size. `held`: the last one that was taken is in the batch, since nobody takes it now.
+typedef struct {
+    uint64_t size;
+    uint32_t taken, sent, dropped, bad, held;
+} tr_relayed;
+
+int tr_relay(tr_in *b, void *from, void *to, uint32_t max, uint32_t least, int waits, size_t comfort, tr_relayed *r);
+
 int tr_send(tr_out *outs, uint32_t n, tr_frame *frames);
 int tr_send_some(tr_out *outs, uint32_t n, tr_frame *frames);
 #endif

@@ -107,6 +107,10 @@ func (p *Proxy) side(s Side, kind zmqsock.Kind, f *flow) (*station.Port, error) 
 	if kind == zmqsock.Push {
 		return p.station.Open(spec)
 	}
+	if len(p.cfg.Capture) == 0 && zmqsock.CheckLayout() == nil {
+		spec.Relay = f.relay
+		return p.station.Open(spec)
+	}
 	spec.Hear = func(in *zmqsock.In, i int) {
 		if f.hear(in, i) && p.capture != nil {
 			p.copies.Add(p.capture.Sock, nil, false)

@@ -10,6 +10,8 @@ type Spec struct {
 	Bind, Connect []string
 	// Hear takes message i of a batch. Its bytes are the batch's, until the Turn that follows has returned. Nil: nothing is received.
 	Hear func(in *zmqsock.In, i int)
+	// Relay takes what waits itself, in place of Hear, and returns how much that was; it may use the batch.
+	Relay func(in *zmqsock.In) (int, error)
 	// Notice takes what happens to connections; nil: nobody asks.
 	Notice func(zmqsock.Event)
 	// FDs asks for the descriptors of messages (zmqsock.Meta).

@@ -21,7 +21,7 @@ func (s *Station) turn() (did int, wait time.Duration, err error) {
 	s.turns++
 	for i := range ports {
 		p := ports[(i+s.turns)%len(ports)] // each is the first one in its turn: a full batch has no room for the others
-		if p.spec.Hear == nil || p.off {
+		if p.spec.Hear == nil && p.spec.Relay == nil || p.off {
 			continue
 		}
 		n, err := s.receive(p)
@@ -37,6 +37,9 @@ func (s *Station) turn() (did int, wait time.Duration, err error) {
 
 // receive hands over what waits at one port, as far as the batch has room.
 func (s *Station) receive(p *Port) (int, error) {
+	if p.spec.Relay != nil {
+		return p.spec.Relay(s.in)
+	}
 	first := s.in.Len()
 	var types uint64
 	if p.spec.FDs {
