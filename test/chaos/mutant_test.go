@@ -46,7 +46,8 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 	for name, f := range map[string]form{"calm": calm, "frozen": frozen} {
 		t.Run("right build, "+name, func(t *testing.T) {
-			require.Zero(t, run(t, f, 1).Violations, "the same run finds nothing where nothing is wrong")
+			r := run(t, f, 1)
+			require.Zero(t, r.Violations, "the same run finds nothing where nothing is wrong: %v", r.First)
 		})
 	}
 }
