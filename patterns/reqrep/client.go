@@ -106,7 +106,7 @@ func NewClient(ctx context.Context, cfg ClientConfig) (*Client, error) {
 func (c *Client) connect(s *server) error {
 	var err error
 	s.port, err = c.station.Open(station.Spec{
-		Config:  zmqsock.Config{Kind: zmqsock.Dealer, MaxMsgSize: int64(c.cfg.MaxBody), RecvHWM: -1, Linger: time.Millisecond},
+		Config:  zmqsock.Config{Kind: zmqsock.Dealer, MaxMsgSize: 2 * int64(c.cfg.MaxBody), RecvHWM: -1, Linger: time.Millisecond}, // what is a little too large gets an error that says so
 		Connect: []string{s.endpoint},
 		Hear:    func(in *zmqsock.In, i int) { c.hear(s, in, i) },
 	})

@@ -71,7 +71,7 @@ type ClientConfig struct {
 	Tries   int
 	// Window is how many requests may be under way; default 1000.
 	Window int
-	// MaxBody is the most bytes of one frame of an answer; default 1 MiB.
+	// MaxBody is the most bytes of one frame of an answer; default 1 MiB. A larger one is ErrTooLarge; one of more than twice as many ends the connection, which counts as no answer.
 	MaxBody int
 
 	Logger  *slog.Logger     // default: slog.Default()

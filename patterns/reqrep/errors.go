@@ -14,8 +14,8 @@ var (
 	ErrBusy     = errors.New("the server is busy")
 	ErrClosed   = errors.New("closed")
 	ErrTooMany  = errors.New("too many requests under way")
-	ErrTooLarge = errors.New("request too large")
-	ErrInsecure = zmqsock.ErrInsecure // the cause of a *zmqsock.EndpointError, as New returns it
+	ErrTooLarge = errors.New("too large") // the request (never started), or its answer (finished)
+	ErrInsecure = zmqsock.ErrInsecure     // the cause of a *zmqsock.EndpointError, as New returns it
 )
 
 // Outcome says what became of a request.

@@ -89,6 +89,20 @@ func TestBadInputIsCounted(t *testing.T) {
 	require.EqualValues(t, 5, s.Stats().Bad)
 }
 
+// An answer over the client's limit is told as that: the request was done, and is not asked again.
+func TestAnAnswerThatIsTooLarge(t *testing.T) {
+	ran := make(chan struct{}, 10)
+	s := newServer(t, ServerConfig{Handler: func(context.Context, *Request) ([][]byte, error) {
+		ran <- struct{}{}
+		return [][]byte{make([]byte, 1001)}, nil
+	}})
+	_, err := newClient(t, ClientConfig{MaxBody: 1000, Timeout: patience, Tries: 3}, s.Addrs()...).Call(within(t), []byte("x"))
+	e := is(t, err, ErrTooLarge)
+	require.Equal(t, Finished, e.Outcome)
+	require.Contains(t, e.Text, "1001 bytes")
+	require.Len(t, ran, 1)
+}
+
 // A server that says what was not asked cannot answer a call.
 func TestBadAnswersAreCounted(t *testing.T) {
 	router := newPlain(t, zmqsock.Router)

@@ -102,6 +102,14 @@ func (c *Client) hear(s *server, in *zmqsock.In, i int) {
 		c.count.late.Add(1)
 		return
 	}
+	for _, f := range c.in[2:] {
+		if len(f) > c.cfg.MaxBody {
+			c.count.bad.Add(1)
+			c.finish(call, nil, &Error{Kind: ErrTooLarge, Outcome: Finished, Tries: call.tries, Server: s.endpoint, Text: fmt.Sprintf(
+				"the answer has a frame of %d bytes, and ClientConfig.MaxBody allows %d: raise it, or have the server answer in smaller frames", len(f), c.cfg.MaxBody)})
+			return
+		}
+	}
 	body := clone(c.in[2:])
 	text := ""
 	if len(body) > 0 {
