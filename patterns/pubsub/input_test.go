@@ -3,15 +3,13 @@ package pubsub
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/troupe-mq/troupe/actors/access"
 	"github.com/troupe-mq/troupe/bridge/zmqsock"
-	"github.com/troupe-mq/troupe/patterns/assigner/keys"
+	"github.com/troupe-mq/troupe/patterns/internal/keytest"
 )
 
 func TestTopicsThatAreNone(t *testing.T) {
@@ -121,21 +119,10 @@ func TestConfigsThatCannotBeUsed(t *testing.T) {
 
 // With keys only listed ones come in, for what they are listed for.
 func TestOnlyListedKeysComeIn(t *testing.T) {
-	dir, _, err := keys.Init(filepath.Join(t.TempDir(), "keys"))
-	require.NoError(t, err)
-	broker, err := dir.Public()
-	require.NoError(t, err)
-	grant := func(name string, rights access.Rights) string {
-		handed, public, err := keys.Make(broker)
-		require.NoError(t, err)
-		require.NoError(t, dir.Update(func(b *access.Book) (*access.Book, error) {
-			return b.With(access.Entry{Name: name, Key: public, Rights: rights})
-		}))
-		return handed.String()
-	}
-	good := grant("good", access.Rights{Client: access.Services{"weather"}})
-	p := publisher(t, PublisherConfig{Access: Access{Keys: dir.Path, Service: "weather"}})
-	other := grant("other", access.Rights{Client: access.Services{"news"}})
+	ring := keytest.New(t)
+	good := ring.Grant("good", "weather")
+	p := publisher(t, PublisherConfig{Access: Access{Keys: ring.Path, Service: "weather"}})
+	other := ring.Grant("other", "news")
 	s := subscriber(t, SubscriberConfig{Access: Access{Key: good}}, p.Addrs()...)
 	require.NoError(t, s.Subscribe(within(t), "w1"))
 	require.NoError(t, p.Publish("w1", []byte("rain")))
