@@ -182,7 +182,9 @@ func (l *Loop) yield() {
 
 // turn does all that is to be done now and reports whether there was anything.
 func (l *Loop) turn() (bool, error) {
+	before := l.now // of the turn before this one, or of the end of a sleep
 	l.tick()
+	l.stats.took(time.Duration(l.now), time.Duration(l.now-before))
 	l.stats.Turns.Add(1)
 	n := l.runPosted()
 	for _, ep := range l.eps {
@@ -207,7 +209,6 @@ func (l *Loop) turn() (bool, error) {
 		n += l.listen()
 	}
 	l.trim()
-	l.stats.took(time.Duration(l.now), time.Since(l.start)-time.Duration(l.now))
 	return n > 0, nil
 }
 
