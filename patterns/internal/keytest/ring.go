@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/troupe-mq/troupe/actors/access"
 	"github.com/troupe-mq/troupe/patterns/assigner/keys"
 )
@@ -24,9 +22,13 @@ type Ring struct {
 func New(t *testing.T) *Ring {
 	t.Helper()
 	dir, _, err := keys.Init(filepath.Join(t.TempDir(), "keys"))
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	public, err := dir.Public()
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &Ring{Path: dir.Path, t: t, dir: dir, public: public}
 }
 
@@ -34,9 +36,14 @@ func New(t *testing.T) *Ring {
 func (r *Ring) Grant(name string, services ...string) string {
 	r.t.Helper()
 	handed, public, err := keys.Make(r.public)
-	require.NoError(r.t, err)
-	require.NoError(r.t, r.dir.Update(func(b *access.Book) (*access.Book, error) {
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	err = r.dir.Update(func(b *access.Book) (*access.Book, error) {
 		return b.With(access.Entry{Name: name, Key: public, Rights: access.Rights{Client: access.Services(services)}})
-	}))
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	return handed.String()
 }
