@@ -10,29 +10,29 @@ import (
 
 // Stats counts what a loop does. All fields may be read from any goroutine.
 type Stats struct {
-	Received atomic.Uint64 // messages delivered
-	Sent     atomic.Uint64 // messages handed to libzmq
-	Peers    atomic.Int64  // connections known now
-	Lost     atomic.Uint64 // connections lost
-	HungUp   atomic.Uint64 // connections ended because the peer does not read
-	Waiting  atomic.Int64  // messages that wait for a peer's window, now
-	Ignored  atomic.Uint64 // messages of strangers that were not even answered
-	Turns    atomic.Uint64
-	Sleeps   atomic.Uint64
+	Received  atomic.Uint64 // messages delivered
+	Sent      atomic.Uint64 // messages handed to libzmq
+	Peers     atomic.Int64  // connections known now
+	Lost      atomic.Uint64 // connections lost
+	HungUp    atomic.Uint64 // connections ended because the peer does not read
+	Waiting   atomic.Int64  // messages that wait for a peer's window, now
+	Ignored   atomic.Uint64 // messages of strangers that were not even answered
+	Turns     atomic.Uint64
+	Sleeps    atomic.Uint64
+	Reopened  atomic.Uint64 // connections to a broker made anew
+	Unsent    atomic.Uint64 // messages libzmq did not take
+	Nobody    atomic.Uint64 // messages at an endpoint with Curve over connections that nobody has judged
+	failed    [zmqsock.Failures]atomic.Uint64
+	refusedBy [wire.Statuses]atomic.Uint64 // messages refused at the door
 
-	longest, before atomic.Int64  // turn of this span and of the one before, ns
-	span            int64         // the loop's
-	Reopened        atomic.Uint64 // connections to a broker made anew
-	Unsent          atomic.Uint64 // messages libzmq did not take
-	Nobody          atomic.Uint64 // messages at an endpoint with Curve over connections that nobody has judged
-	failed          [zmqsock.Failures]atomic.Uint64
-	refusedBy       [wire.Statuses]atomic.Uint64 // messages refused at the door
+	longest, before atomic.Int64 // turn of this span and of the one before, ns
+	span            int64        // the loop's
 }
 
 // recently is how long Longest looks back: so much, up to twice.
 const recently = 5 * time.Second
 
-// took notes how long a turn was that began at now. It belongs to the loop.
+// took notes how long a turn was that ended at now. It belongs to the loop.
 func (s *Stats) took(now, d time.Duration) {
 	if span := int64(now / recently); span != s.span {
 		if span > s.span+1 {

@@ -51,8 +51,12 @@ func (n *nest) wait(fds []unix.PollFd, d time.Duration) error {
 	}
 	ready, failed := 0, error(nil)
 	err := n.raw.Read(func(fd uintptr) bool {
-		ready, failed = unix.EpollWait(int(fd), n.ev[:], 0)
-		return ready > 0 || failed != nil && !errors.Is(failed, syscall.EINTR)
+		for {
+			if ready, failed = unix.EpollWait(int(fd), n.ev[:], 0); !errors.Is(failed, syscall.EINTR) {
+				break
+			}
+		}
+		return ready > 0 || failed != nil
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
@@ -60,7 +64,7 @@ func (n *nest) wait(fds []unix.PollFd, d time.Duration) error {
 	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("zmqsock: epoll: %w", err)
 	}
-	for _, e := range n.ev[:ready] {
+	for _, e := range n.ev[:ready] { // those beyond the first eight are still ready at the next wait
 		for i := range fds {
 			if fds[i].Fd == e.Fd {
 				fds[i].Revents = int16(e.Events)

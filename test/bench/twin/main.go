@@ -90,12 +90,17 @@ func work(ctx context.Context, endpoint, slots, kind string) error {
 	if kind == "thread" {
 		threads = assigner.Pinned
 	}
-	w, err := assigner.NewWorker(assigner.WorkerConfig{
+	return serve(ctx, assigner.WorkerConfig{
 		Broker:     endpoint,
 		Slots:      count,
 		DirectBind: "tcp://127.0.0.1:0",
 		Services:   map[string]assigner.Service{"echo": {Threads: threads, Handler: echo}, "sink": {Threads: threads, Handler: sink}},
 	})
+}
+
+// serve is a worker that says "ready" when its broker has welcomed it.
+func serve(ctx context.Context, cfg assigner.WorkerConfig) error {
+	w, err := assigner.NewWorker(cfg)
 	if err != nil {
 		return err
 	}

@@ -62,18 +62,7 @@ func stageWork(ctx context.Context, endpoint, slots string) error {
 	for name, h := range map[string]assigner.Handler{"prime": sum, "hop1": hop, "hop2": hop} {
 		services[name] = assigner.Service{Threads: assigner.Goroutines, Handler: h}
 	}
-	w, err := assigner.NewWorker(assigner.WorkerConfig{Broker: endpoint, Slots: count, Services: services})
-	if err != nil {
-		return err
-	}
-	go func() {
-		select {
-		case <-w.Welcomed():
-			fmt.Println("ready")
-		case <-ctx.Done():
-		}
-	}()
-	return w.Serve(ctx)
+	return serve(ctx, assigner.WorkerConfig{Broker: endpoint, Slots: count, Services: services})
 }
 
 // plainWeb is the peer: net/http does the sum itself. It prints "listening at URL".
