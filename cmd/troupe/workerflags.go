@@ -84,6 +84,23 @@ func (f *workerFlags) add(flags *pflag.FlagSet) {
 	_ = flags.MarkHidden("cpuprofile")
 }
 
+// checkSlots judges how many hits the worker is to take.
+func (f *workerFlags) checkSlots() error {
+	switch {
+	case f.slots < 1 || f.slots > wire.MaxSlots:
+		return fmt.Errorf("--slots is %d: from 1 to %d are possible", f.slots, wire.MaxSlots)
+	case f.maxSlots != 0 && (f.maxSlots < f.slots || f.maxSlots > wire.MaxSlots):
+		return fmt.Errorf("--max-slots is %d with %d --slots: from as many to %d are possible, or 0", f.maxSlots, f.slots, wire.MaxSlots)
+	case f.backlog < 0 || f.slots+f.backlog > wire.MaxSlots:
+		return fmt.Errorf("--backlog is %d with %d --slots: together from %d to %d are possible", f.backlog, f.slots, f.slots, wire.MaxSlots)
+	case f.backlog > 0 && f.maxSlots > f.slots:
+		return fmt.Errorf("--backlog is %d with --max-slots %d above --slots %d: leave one of the two out", f.backlog, f.maxSlots, f.slots)
+	case f.slotIdle <= 0:
+		return fmt.Errorf("--slot-idle is %v: it must be longer than nothing, as in 30s", f.slotIdle)
+	}
+	return nil
+}
+
 // config turns flags into the worker's configuration; services that programs serve are added by programs.
 func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	threads := assigner.Pinned
@@ -103,17 +120,10 @@ func (f *workerFlags) config(a *app) (assigner.WorkerConfig, error) {
 	if c.Key, err = loadKey(f.key); err != nil {
 		return c, err
 	}
+	if err := f.checkSlots(); err != nil {
+		return c, err
+	}
 	switch {
-	case f.slots < 1 || f.slots > wire.MaxSlots:
-		return c, fmt.Errorf("--slots is %d: from 1 to %d are possible", f.slots, wire.MaxSlots)
-	case f.maxSlots != 0 && (f.maxSlots < f.slots || f.maxSlots > wire.MaxSlots):
-		return c, fmt.Errorf("--max-slots is %d with %d --slots: from as many to %d are possible, or 0", f.maxSlots, f.slots, wire.MaxSlots)
-	case f.backlog < 0 || f.slots+f.backlog > wire.MaxSlots:
-		return c, fmt.Errorf("--backlog is %d with %d --slots: together from %d to %d are possible", f.backlog, f.slots, f.slots, wire.MaxSlots)
-	case f.backlog > 0 && f.maxSlots > f.slots:
-		return c, fmt.Errorf("--backlog is %d with --max-slots %d above --slots %d: leave one of the two out", f.backlog, f.maxSlots, f.slots)
-	case f.slotIdle <= 0:
-		return c, fmt.Errorf("--slot-idle is %v: it must be longer than nothing, as in 30s", f.slotIdle)
 	case len(f.name) > wire.MaxName:
 		return c, fmt.Errorf("--name has %d bytes: at most %d are possible", len(f.name), wire.MaxName)
 	case f.drain < 0 || f.patience <= 0:
