@@ -13,8 +13,8 @@ var topLevel = map[string]bool{
 	"actors": true, "bridge": true, "supervision": true, "patterns": true,
 	"cmd": true, "examples": true, "test": true, "docs": true,
 	"README.md": true, "LICENSE": true, "CHANGELOG.md": true, "CONTRIBUTING.md": true, "Makefile": true,
-	"mandelbrot.png": true, // painted by make demo
-	"chaos.json": true, "chaos-pool.json": true, "chaos-busy.json": true, // written by make chaos and make chaos-busy
+	"mandelbrot.png": true,                                                   // painted by make demo
+	"chaos.json":     true, "chaos-pool.json": true, "chaos-busy.json": true, // written by make chaos and make chaos-busy
 	"bench.json": true, // written by make bench and kept, so that figures have a history
 }
 
