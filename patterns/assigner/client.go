@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -261,11 +260,7 @@ func (c *Client) ask(ctx context.Context, r OpenRequest, h wire.Header, options 
 		if err != nil {
 			return answer{}, err
 		}
-		a, err := c.up.await(ctx, p, func() {
-			if !errors.Is(context.Cause(ctx), ErrLeave) {
-				c.up.forget(p)
-			}
-		})
+		a, err := c.up.await(ctx, p, func() { c.up.withdraw(ctx, p) })
 		if !slotTaken(err) {
 			return a, c.up.name(err, r.Service, 0)
 		}
@@ -277,64 +272,6 @@ func (c *Client) ask(ctx context.Context, r OpenRequest, h wire.Header, options 
 func slotTaken(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == wire.SlotTaken && e.Outcome == NeverStarted
-}
-
-// Do opens a hit, makes one call and closes it, in one message each way.
-func (c *Client) Do(ctx context.Context, service string, body []byte) ([]byte, error) {
-	a, err := c.DoWith(ctx, OpenRequest{Service: service}, Request{Frames: [][]byte{body}})
-	if err != nil {
-		return nil, err
-	}
-	return a[0], nil
-}
-
-// DoWith is Do with all choices. The reply's frames are the caller's.
-func (c *Client) DoWith(ctx context.Context, r OpenRequest, call Request) ([][]byte, error) {
-	a, err := c.DoAt(ctx, r, call)
-	return a.Frames, err
-}
-
-// Answer is what came of a single call.
-type Answer struct {
-	Frames [][]byte // of the reply; the caller's
-	Member string   // the registration of the worker that had it, as Member.ID; empty: none had
-}
-
-// DoAt is DoWith that tells who had the call, also with an error.
-func (c *Client) DoAt(ctx context.Context, r OpenRequest, call Request) (Answer, error) {
-	options, err := r.options()
-	if err != nil {
-		return Answer{}, err
-	}
-	if r.Resume != 0 {
-		return Answer{}, &Error{Status: wire.BadFrame, Outcome: NeverStarted, Service: r.Service, Text: "OpenRequest.Resume of a single call, which has no hit to come back to: use OpenWith"}
-	}
-	if call.Body != nil {
-		return Answer{}, &Error{
-			Status: wire.BadFlag, Outcome: NeverStarted, Service: r.Service,
-			Text: "Request.Body cannot be sent together with the open: open a hit, and use its Stream or CallWith",
-		}
-	}
-	if next := c.heirs.instead(ctx); next != nil {
-		return next.DoAt(ctx, r, call)
-	}
-	h := wire.Header{Type: wire.Open, Flags: wire.Ref | wire.First | wire.Last}
-	if call.Idempotent {
-		h.Flags |= wire.Idempotent
-	}
-	a, err := c.ask(ctx, r, h, options, call.frames(), call.Progress)
-	var e *Error
-	if r.Task.Attach && errors.As(err, &e) && e.Status == wire.UnknownHit {
-		e.cause = ErrUnknownTask
-	}
-	if next := c.heirs.afterwards(ctx, err); next != nil {
-		return next.DoAt(ctx, r, call)
-	}
-	got := Answer{Frames: a.frames}
-	if a.member != 0 {
-		got.Member = strconv.FormatUint(uint64(a.member), 16)
-	}
-	return got, err
 }
 
 func (r *OpenRequest) options() ([]byte, error) {

@@ -129,7 +129,7 @@ func (e *enrolment) ends(m *wire.Message) {
 
 // writeOff gives up the thread of a session that does not come back: it is named, counted, and fenced, and its slot is another thread's. It runs on the loop.
 func (w *Worker) writeOff(s *slot, state machine.Leaving, now time.Duration) {
-	if !w.vacate(s) {
+	if !w.vacate(s, nothing) {
 		return // it has come back just now
 	}
 	s.written.Store(true)

@@ -80,6 +80,11 @@ func (u *uplink) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 		a := <-p.got
 		return a, a.err
 	}
+	return answer{}, u.givenUp(ctx, p, giveUp)
+}
+
+// givenUp gives up what nobody waits for any more. The caller has set p.settled.
+func (u *uplink) givenUp(ctx context.Context, p *pending, giveUp func()) *Error {
 	u.underway.Add(-1)
 	giveUp()
 	e := ctxError(ctx)
@@ -88,7 +93,7 @@ func (u *uplink) await(ctx context.Context, p *pending, giveUp func()) (answer, 
 	} else if e.Outcome == NeverStarted {
 		e.Text = "the caller gave up before there was a slot; the open was cancelled: allow more time"
 	}
-	return answer{}, e
+	return e
 }
 
 // outcome is what becomes of p when nobody waits for its answer: an open that carries no call has run nothing.
@@ -121,6 +126,13 @@ func ctxError(ctx context.Context) *Error {
 // forget gives up an open: the broker is asked to cancel it, and a hit that is opened all the same is closed.
 func (u *uplink) forget(p *pending) {
 	_ = u.link.ep.Sender().Send(&wire.Header{Type: wire.Close, Flags: wire.Ref, Hit: p.ref})
+}
+
+// withdraw is forget, but for tasks that go on without the caller.
+func (u *uplink) withdraw(ctx context.Context, p *pending) {
+	if !errors.Is(context.Cause(ctx), ErrLeave) {
+		u.forget(p)
+	}
 }
 
 func (u *uplink) gone(o Outcome) *Error {

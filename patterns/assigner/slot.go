@@ -32,17 +32,20 @@ type slot struct {
 	thread  *host.Pinned
 	oneshot bool
 	direct  *passage // nil: by way of the broker
+	hand    *hand    // whose actor serves it; nil: one of its own
 
 	session Session
-	begun   uint32       // seq of the last call that began
-	open    bool         // the session stands
-	inside  bool         // the service's code runs
-	spoilt  bool         // that code has panicked, or left by runtime.Goexit, which takes the thread along
-	over    bool         // nothing more is served: ENDED, or the last answer, is sent or about to be
-	id      string       // of the actor at its supervisor
-	tid     atomic.Int32 // of the thread, 0: none of its own
-	written atomic.Bool  // off: nothing it says is sent any more
-	calling atomic.Bool  // it is counted among those that serve a call
+	begun   uint32             // seq of the last call that began
+	open    bool               // the session stands
+	inside  bool               // the service's code runs
+	spoilt  bool               // that code has panicked, or left by runtime.Goexit, which takes the thread along
+	over    bool               // nothing more is served: ENDED, or the last answer, is sent or about to be
+	id      string             // of the actor at its supervisor
+	reason  supervision.Reason // why it is over
+	freed   bool               // the slot was given back here, and not written off
+	tid     atomic.Int32       // of the thread, 0: none of its own
+	written atomic.Bool        // off: nothing it says is sent any more
+	calling atomic.Bool        // it is counted among those that serve a call
 
 	ctx  context.Context // ends with the hit
 	stop context.CancelFunc
@@ -71,7 +74,10 @@ type slot struct {
 }
 
 // beginning is the first message of a slot's actor.
-type beginning struct{ msg *wire.Message }
+type beginning struct {
+	slot *slot
+	msg  *wire.Message
+}
 
 // begin gives a hit a slot. It runs on the loop; m owns its bytes.
 func (e *enrolment) begin(m *wire.Message) {
@@ -109,8 +115,19 @@ func (e *enrolment) begin(m *wire.Message) {
 
 // spawn starts the slot's actor under the sessions' supervisor.
 func (w *Worker) spawn(s *slot, m *wire.Message) {
+	if s.oneshot && s.service.Threads == Goroutines {
+		w.mu.Lock()
+		h, fresh := w.handed(s)
+		w.mu.Unlock()
+		if fresh {
+			w.hub.system.Root.Send(w.sessions, &supervision.StartTemporary{ID: h.id, Actor: h, First: &beginning{s, m}})
+		} else {
+			w.hub.system.Root.Send(h.pid, &beginning{s, m})
+		}
+		return
+	}
 	s.id = strconv.FormatUint(s.handle, 16) + "-" + strconv.FormatUint(uint64(s.epoch), 16)
-	start := &supervision.StartTemporary{ID: s.id, Actor: s, First: &beginning{m}}
+	start := &supervision.StartTemporary{ID: s.id, Actor: s, First: &beginning{s, m}}
 	if s.service.Threads == Goroutines {
 		w.hub.system.Root.Send(w.sessions, start)
 		return
@@ -237,7 +254,7 @@ func (s *slot) openFailed(ctx actor.Context, err, stopped error) {
 	text := "the session could not be opened: " + err.Error()
 	if s.oneshot {
 		s.end(wire.Header{Type: wire.Error, Flags: wire.Last, Status: status, Seq: 1, Arg: uint32(wire.NeverStarted)}, s.clip(text))
-		supervision.Exit(ctx, supervision.Normal{})
+		s.exit(ctx, supervision.Normal{})
 		return
 	}
 	s.finish(ctx, status, text)
@@ -249,7 +266,14 @@ func (s *slot) finish(ctx actor.Context, status wire.Status, text string) {
 		return
 	}
 	s.ended(status, text)
-	supervision.Exit(ctx, supervision.Normal{})
+	s.exit(ctx, supervision.Normal{})
+}
+
+// exit ends the slot's own actor; a hand looks itself.
+func (s *slot) exit(ctx actor.Context, reason supervision.Reason) {
+	if s.reason = reason; s.hand == nil {
+		supervision.Exit(ctx, reason)
+	}
 }
 
 func (s *slot) ended(status wire.Status, text string) {
@@ -270,10 +294,7 @@ func (s *slot) end(word wire.Header, body ...[]byte) {
 // endBy is end with the last word in say.
 func (s *slot) endBy(say func()) {
 	s.over = true
-	defer func() {
-		s.worker.vacate(s)
-		say()
-	}()
+	defer func() { s.freed = s.worker.vacate(s, say) }()
 	s.closeSession()
 }
 

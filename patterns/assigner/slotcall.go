@@ -45,7 +45,7 @@ func (s *slot) call(ctx actor.Context, m *wire.Message) {
 		}
 	}
 	if s.over {
-		supervision.Exit(ctx, reason)
+		s.exit(ctx, reason)
 	}
 }
 
@@ -212,4 +212,4 @@ func (s *slot) interrupt(seq uint32, at time.Duration) (look bool) {
 }
 
 // orphanage tells a slot that its connection is gone.
-type orphanage struct{}
+type orphanage struct{ slot *slot }

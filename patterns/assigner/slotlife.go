@@ -14,14 +14,21 @@ func (e *enrolment) bind(s *slot, pid *actor.PID) {
 	e.bound++
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.pid = pid
 	if e.slots[s.handle] == s {
 		e.link.ep.Sender().Bind(s.handle, pid)
-	} else if s.orphaned {
-		w.hub.system.Root.Send(pid, &orphanage{})
+	}
+	s.seated(pid)
+}
+
+// seated says who serves the slot, and hands over what has come for it already. The worker's lock is held.
+func (s *slot) seated(pid *actor.PID) {
+	s.pid = pid
+	root := s.worker.hub.system.Root
+	if s.orphaned {
+		root.Send(pid, &orphanage{s})
 	}
 	for _, m := range s.early {
-		w.hub.system.Root.Send(pid, m)
+		root.Send(pid, m)
 	}
 	s.early = nil
 }
@@ -82,14 +89,18 @@ func (s *slot) orphan() {
 	pid := s.pid
 	w.mu.Unlock()
 	if pid != nil {
-		w.hub.system.Root.Send(pid, &orphanage{})
+		w.hub.system.Root.Send(pid, &orphanage{s})
 	}
 }
 
-// vacate frees a slot whose session is closed, or written off. It does nothing the second time, and reports that.
-func (w *Worker) vacate(s *slot) bool {
+// vacate frees a slot whose session is closed, or written off, and then says the hit's last word. It does nothing the second time but to say that, and reports
+// it. A hand's slots end there: what the broker says to one from then on is answered behind its last word, which is therefore said under the lock.
+func (w *Worker) vacate(s *slot, say func()) bool {
 	s.stop()
 	w.mu.Lock()
+	if s.hand == nil {
+		defer say()
+	}
 	if s.vacated {
 		w.mu.Unlock()
 		return false
@@ -105,6 +116,12 @@ func (w *Worker) vacate(s *slot) bool {
 	if w.slots.Used() == 0 && w.draining {
 		w.idled()
 	}
+	if s.hand != nil {
+		say()
+		if s.from.next != "" {
+			w.hub.loop.Do(s.from.gone)
+		}
+	}
 	w.mu.Unlock()
 	if tell != 0 {
 		s.from.sendOn(tell, &wire.Header{Type: wire.Ended})
@@ -115,7 +132,7 @@ func (w *Worker) vacate(s *slot) bool {
 // release lets a slot's thread go after its actor has stopped. Until then the actor hears what is still said to the hit: nobody else may answer an
 // END that crosses its own last word.
 func (w *Worker) release(s *slot) {
-	w.vacate(s)
+	w.vacate(s, nothing)
 	s.dropStreams()
 	w.hub.loop.Do(func() { s.from.unbind(s) })
 	if s.thread != nil {
@@ -133,7 +150,14 @@ func (w *Worker) idled() {
 	}
 }
 
+// nothing is the last word of what has said it.
+func nothing() {}
+
+// unbind takes the end of a slot's own actor. It runs on the loop.
 func (e *enrolment) unbind(s *slot) {
+	if s.hand != nil {
+		return
+	}
 	if s.direct != nil {
 		e.worker.front.over(s.direct)
 	}
@@ -143,5 +167,12 @@ func (e *enrolment) unbind(s *slot) {
 	if _, taken := e.slots[s.handle]; !taken {
 		e.link.ep.Sender().Unbind(s.handle)
 	}
+	e.moveOn()
+}
+
+// gone has the worker move on, if that was the last hit. It runs on the loop.
+func (e *enrolment) gone() {
+	e.worker.mu.Lock()
+	defer e.worker.mu.Unlock()
 	e.moveOn()
 }

@@ -101,7 +101,12 @@ func (u *uplink) ask(p *pending, ref uint64, h *wire.Header, frames ...[]byte) e
 	}
 	if err := u.link.ep.Sender().SendOn(peer, h, frames...); err != nil {
 		u.takeOpen(ref)
-		u.settle(p, answer{err: u.gone(NeverStarted)})
+		failed := answer{err: u.gone(NeverStarted)}
+		if p.done != nil {
+			go u.settle(p, failed) // it may need what the caller holds
+		} else {
+			u.settle(p, failed)
+		}
 	}
 	return nil
 }
@@ -144,6 +149,13 @@ func (u *uplink) name(err error, service string, hit uint64) error {
 		return &named
 	}
 	return err
+}
+
+// there reports whether the client is registered at this broker.
+func (u *uplink) there() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.isUp && u.end == nil
 }
 
 // ready waits until the client is registered at this broker; errors as for Client.Ready.

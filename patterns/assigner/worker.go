@@ -196,13 +196,15 @@ type Worker struct {
 	wroteOff    atomic.Uint64 // all that were
 	ending      ending
 
-	mu       sync.Mutex
-	offer    offer
-	slots    *machine.Slots
-	keeper   *slotKeeper   // nil where all brokers know all there is to know about the slots
-	idle     chan struct{} // closed when no slot is in use after the last BEGIN
-	leaving  bool          // BYE is said
-	draining bool          // no BEGIN is taken any more
+	mu        sync.Mutex
+	offer     offer
+	slots     *machine.Slots
+	keeper    *slotKeeper // nil where all brokers know all there is to know about the slots
+	hands     []*hand     // that rest
+	handsMade uint64
+	idle      chan struct{} // closed when no slot is in use after the last BEGIN
+	leaving   bool          // BYE is said
+	draining  bool          // no BEGIN is taken any more
 }
 
 // NewWorker returns a worker that is not started yet.

@@ -27,10 +27,7 @@ type Client struct {
 	calls *assigner.Client
 	byURL []*assigner.Client // with several brokers, one for each, for tasks with ids
 
-	next    chan *Handle  // to a goroutine that rests
-	gone    chan struct{} // closed when none is to rest any more
-	leave   func()        // closes it
-	runners sync.WaitGroup
+	resting sync.WaitGroup // tasks between two attempts
 
 	mu      sync.Mutex
 	waiting []*Handle // in order
@@ -48,8 +45,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.InFlight == 0 {
 		cfg.InFlight = 1000
 	}
-	c := &Client{cfg: cfg, all: make(map[*Handle]struct{}), next: make(chan *Handle), gone: make(chan struct{}), idle: make(chan struct{})}
-	c.leave = sync.OnceFunc(func() { close(c.gone) })
+	c := &Client{cfg: cfg, all: make(map[*Handle]struct{}), idle: make(chan struct{})}
 	var err error
 	if c.calls, err = assigner.Dial(ctx, cfg.Client); err != nil {
 		return nil, err
@@ -139,8 +135,11 @@ func (c *Client) submit(ctx context.Context, s Spec, attach bool) *Handle {
 		context.AfterFunc(h.ctx, func() { c.withdraw(h) })
 		return h
 	}
-	c.begin(h)
+	c.running++
 	c.mu.Unlock()
+	if !h.start() {
+		c.over(h)
+	}
 	return h
 }
 
@@ -152,55 +151,29 @@ func (h *Handle) refuse(err error) *Handle {
 	return h
 }
 
-// begin runs a task. The lock is held.
-func (c *Client) begin(h *Handle) {
-	c.running++
-	h.mu.Lock()
-	h.running = true
-	h.mu.Unlock()
-	select {
-	case c.next <- h:
-	default:
-		c.runners.Go(func() { c.runs(h) })
-	}
-}
-
-// rests is how long a goroutine that has run a task waits for another one: growing a stack anew costs more than some tasks.
-const rests = time.Second
-
-// runs runs one task after another.
-func (c *Client) runs(h *Handle) {
-	timer := time.NewTimer(rests)
-	defer timer.Stop()
-	for {
-		h.run()
-		c.over(h)
-		timer.Reset(rests)
-		select {
-		case h = <-c.next:
-		case <-timer.C:
-			return
-		case <-c.gone:
-			return
-		}
-	}
-}
-
-// over takes the end of a task that has run: the next ones have their turn.
+// over takes the end of a task that has had its turn: the next one has it.
 func (c *Client) over(h *Handle) {
+	for next := c.turn(h); next != nil && !next.start(); next = c.turn(next) {
+	}
+}
+
+// turn forgets a task that has run, and returns the next one, nil where none waits.
+func (c *Client) turn(h *Handle) *Handle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
 	delete(c.all, h)
-	for len(c.waiting) > 0 && c.running < c.cfg.InFlight {
+	c.look()
+	for len(c.waiting) > 0 {
 		next := c.waiting[0]
 		c.waiting[0] = nil
 		if c.waiting = c.waiting[1:]; next.queued {
 			next.queued = false
-			c.begin(next)
+			c.running++
+			return next
 		}
 	}
-	c.look()
+	return nil
 }
 
 // withdraw ends a task that still waits here.
@@ -257,11 +230,10 @@ func (c *Client) Close(ctx context.Context) error {
 var errLeft = fmt.Errorf("%w: %w", ErrClosed, assigner.ErrLeave)
 
 func (c *Client) hangUp(ctx context.Context) error {
-	c.leave()
 	errs := []error{c.calls.Close(ctx)} // which ends what still runs
 	for _, x := range c.byURL {
 		errs = append(errs, x.Close(ctx))
 	}
-	c.runners.Wait()
+	c.resting.Wait()
 	return errors.Join(errs...)
 }

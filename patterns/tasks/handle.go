@@ -22,6 +22,8 @@ type Handle struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	machine  *machine.Task // of who does what is next
+	running  atomic.Bool
 	done     chan struct{}
 	progress atomic.Uint64 // bits of a float64
 	reply    [][]byte      // once done, as all that follows
@@ -30,7 +32,6 @@ type Handle struct {
 
 	mu       sync.Mutex
 	attempts []Attempt
-	running  bool
 
 	queued bool // it waits here; the client's
 }
@@ -84,11 +85,7 @@ func (h *Handle) Cancel() { h.cancel(ErrCancelled) }
 func (h *Handle) Progress() float64 { return math.Float64frombits(h.progress.Load()) }
 
 // Running reports whether the task is at the broker at present, waiting for a worker or at one; before that it waits here.
-func (h *Handle) Running() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.running
-}
+func (h *Handle) Running() bool { return h.running.Load() }
 
 // Attempts returns the attempts that have ended.
 func (h *Handle) Attempts() []Attempt {
@@ -105,28 +102,40 @@ func (h *Handle) Member() string {
 	return h.member
 }
 
-// run is the goroutine of a task that has its turn.
-func (h *Handle) run() {
-	var until time.Duration
-	if h.spec.Deadline > 0 {
-		until = h.spec.Deadline
+// start makes the first attempt of a task that has its turn, and reports false where the task is over without one.
+func (h *Handle) start() bool {
+	h.machine = machine.New(h.spec.retry(), h.spec.Deadline, rand.Int64N)
+	e := h.machine.Tick(h.now())
+	if e.Settle {
+		h.settle(e.Late)
+		return false
 	}
-	m := machine.New(h.spec.retry(), until, rand.Int64N)
-	for {
-		e := m.Tick(h.now())
-		if e.Run {
-			e = h.attempt(m, e.Avoid)
-		}
-		if e.Settle {
-			h.settle(e.Late)
-			return
-		}
-		if !h.pause(m.Deadline()) {
-			m.Cancel()
-			h.settle(false)
-			return
-		}
+	h.running.Store(true)
+	h.next(e)
+	return true
+}
+
+// next does what the machine wants. One goroutine after another does: who has submitted the task, the client's loop, or one that waits for the next attempt.
+func (h *Handle) next(e machine.Effect) {
+	switch {
+	case e.Run:
+		h.attempt(e.Avoid)
+	case e.Settle:
+		h.settle(e.Late)
+		h.client.over(h)
+	default:
+		h.client.resting.Go(h.rest)
 	}
+}
+
+// rest waits for the next attempt.
+func (h *Handle) rest() {
+	if h.pause(h.machine.Deadline()) {
+		h.next(h.machine.Tick(h.now()))
+		return
+	}
+	h.machine.Cancel()
+	h.next(machine.Effect{Settle: true})
 }
 
 // pause waits until then, 0: for ever, and reports false where the task was cancelled before.
@@ -148,34 +157,48 @@ func (h *Handle) pause(until time.Duration) bool {
 // now is the task's clock, which never stands at zero.
 func (h *Handle) now() time.Duration { return max(time.Since(h.begun), 1) }
 
-// attempt gives the task to the broker once, and waits.
-func (h *Handle) attempt(m *machine.Task, avoid []string) machine.Effect {
-	ctx := h.ctx
+// attempt gives the task to the broker once.
+func (h *Handle) attempt(avoid []string) {
+	ctx, cancel := h.ctx, context.CancelFunc(nothing)
 	if h.spec.Deadline > 0 {
-		c, cancel := context.WithDeadline(ctx, h.begun.Add(h.spec.Deadline))
-		defer cancel()
-		ctx = c
+		ctx, cancel = context.WithDeadline(ctx, h.begun.Add(h.spec.Deadline))
 	}
-	spec := h.spec
-	spec.Progress = func(p assigner.Progress) {
-		h.progress.Store(math.Float64bits(p.Done))
-		if h.spec.Progress != nil {
-			h.spec.Progress(p)
-		}
+	request := h.spec.request()
+	request.Progress = h.progressed
+	began, avoids := time.Now(), len(avoid) > 0
+	h.client.at(h.spec.ID).DoLater(ctx, h.spec.open(avoid, h.machine.Attempts() > 0, h.attach), request, func(answer assigner.Answer, err error) {
+		cancel()
+		h.attempted(Attempt{answer.Member, began, time.Since(began), err}, answer.Frames, avoids)
+	})
+}
+
+func nothing() {}
+
+// progressed takes a report of progress. It runs on the client's loop.
+func (h *Handle) progressed(p assigner.Progress) {
+	h.progress.Store(math.Float64bits(p.Done))
+	if h.spec.Progress != nil {
+		h.spec.Progress(p)
 	}
-	began := time.Now()
-	answer, err := h.client.at(spec.ID).DoAt(ctx, spec.open(avoid, m.Attempts() > 0, h.attach), spec.request())
-	v := judge(&spec, len(avoid) > 0, err)
+}
+
+// attempted takes the end of an attempt.
+func (h *Handle) attempted(a Attempt, reply [][]byte, avoids bool) {
+	v := judge(&h.spec, avoids, a.Err)
 	if v != machine.Alone {
-		h.note(Attempt{answer.Member, began, time.Since(began), err})
+		h.note(a)
 	}
-	if err == nil {
-		h.reply, h.member = answer.Frames, answer.Member
+	if a.Err == nil {
+		h.reply, h.member = reply, a.Member
 	}
-	if h.ctx.Err() != nil && err != nil {
-		return machine.Effect{Settle: true}
+	e := machine.Effect{Settle: true}
+	if h.ctx.Err() == nil || a.Err == nil {
+		e = h.machine.Ended(h.now(), v, a.Member)
 	}
-	return m.Ended(h.now(), v, answer.Member)
+	if !e.Settle && !e.Run {
+		e = h.machine.Tick(h.now()) // it may be due at once
+	}
+	h.next(e)
 }
 
 // note keeps an attempt. Of those that found no room the last one is told.
