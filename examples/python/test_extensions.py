@@ -49,6 +49,67 @@ def digest(pieces):
     return sha.hexdigest()
 
 
+class TestWatch(unittest.TestCase):
+    """The judge of a connection, in virtual time."""
+
+    def watch(self):
+        w = t._Watch(3.0)
+        w.meet(100.0)
+        return w
+
+    def run_until(self, w, end, silent, untaken=None, start=100.0, step=0.5):
+        """Comes round each step and looks where that is due, silent(now) being what the kernel says. Returns when it was too long, and how long."""
+        now = start
+        while (now := now + step) <= end:
+            if w.due(now, 0.0) and (found := w.looked(now, silent(now), untaken and untaken(now))):
+                return now, found
+        return None
+
+    def test_a_peer_that_gives_signs_is_well(self):
+        self.assertIsNone(self.run_until(self.watch(), 1000.0, lambda now: now % 2.9))
+
+    def test_silence_for_the_limit_is_frozen(self):
+        now, silence = self.run_until(self.watch(), 200.0, lambda now: max(now - 120.0, 0.0))
+        self.assertEqual((now, silence), (123.0, 3.0))
+
+    def test_messages_are_signs(self):
+        w = self.watch()
+        for n in range(20):
+            self.assertFalse(w.due(now := 100.5 + n / 2, now) and w.looked(now, now - 100.0, None))
+
+    def test_who_stood_still_does_not_judge(self):
+        w = self.watch()
+        self.assertIsNone(self.run_until(w, 110.0, lambda now: 0.0))
+        self.assertTrue(w.due(130.0, 0.0))  # nobody came round for 20 s
+        self.assertEqual(w.looked(130.0, 20.0, None), 0)
+        now, silence = self.run_until(w, 140.0, lambda now: now - 110.0, start=130.0)
+        self.assertEqual((now, silence), (133.0, 3.0), "all counts start again")
+
+    def test_where_nothing_is_known_nothing_is_said(self):
+        self.assertIsNone(self.run_until(self.watch(), 1000.0, lambda now: None))
+
+    def test_a_kernel_without_times(self):
+        taking = lambda now: 9 * (int(now) % 2)  # now and then all of it is taken
+        self.assertIsNone(self.run_until(self.watch(), 1000.0, lambda now: None, taking, step=0.25))
+        w = self.watch()
+        now, _ = self.run_until(w, 200.0, lambda now: None, lambda now: 9 * max(int(now - 120.0), 0), step=0.25)
+        self.assertTrue(122.0 < now <= 123.3, now)
+        self.assertEqual(w.turns, 0.25)
+
+    def test_rare_heartbeats_make_it_longer(self):
+        w = self.watch()
+        w.lengthen(9.0)
+        w.lengthen(6.0)
+        self.assertEqual(self.run_until(w, 200.0, lambda now: max(now - 120.0, 0.0))[0], 129.0)
+        w.meet(300.0)
+        self.assertEqual(w.limit, 3.0, "another broker may be another one")
+
+    def test_limits_that_make_no_sense(self):
+        for silence in (0, -1, 0.05, 1e9, float("nan")):
+            with self.assertRaisesRegex(ValueError, "from 0.1 s to a day"):
+                t.Client("tcp://127.0.0.1:1", silence=silence)
+
+
 class WorkerCase(test_troupe.WorkerCase):
     """A worker with services of this file at the test's broker, max_body 1 MiB."""
     services = {}

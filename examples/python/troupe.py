@@ -37,6 +37,7 @@ import collections
 import concurrent.futures as futures
 import contextlib
 import enum
+import fcntl
 import functools
 import hashlib
 import hmac
@@ -52,6 +53,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 import traceback
@@ -71,7 +73,7 @@ Progress = Callable[[float, str], Any]               # called with fraction and 
 HELLO, OPEN, CALL, CANCEL, CLOSE, PING, PONG, CREDIT, ADMIN, BYE, RESUME, ACK, DETACH, PROBE, PART = range(1, 16)
 WELCOME, OPENED, REPLY, WORKING, ERROR, CLOSED, REPORT, RESUMED, VITALS, MOVED = range(17, 27)
 READY, ENDED, CHANGED, RENEW, TALLY, HOLD, BEGIN, END, LEASE = 33, 34, 35, 36, 37, 38, 49, 50, 51
-BEAT = 1000  # ms between the heartbeats that ZeroMQ's own thread sends
+BEAT = 1000  # ms between the heartbeats that ZeroMQ's own thread sends, or less where silence is short
 FIRST, LAST, MORE, NOW, REF, DIRECT, IDEMPOTENT, MOST = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 60
 RULES = {  # type: name, flags that may be set, least and most frames after the header
     HELLO: ("hello", DIRECT, 1, 1), OPEN: ("open", FIRST | LAST | REF | NOW | DIRECT | IDEMPOTENT, 2, 2 + MOST),
@@ -478,6 +480,80 @@ class _Outbox:
             pass  # the poller tells when there is room
 
 
+class _Watch:
+    """Judges a connection by what the kernel knows of its other end, whose ZeroMQ thread sends heartbeats and answers ours, whatever its program does (docs/liveness.md). Pure: it
+    is told the time."""
+
+    def __init__(self, limit: float) -> None:
+        self.asked = self.limit = limit            # seconds of silence
+        self.met = self.heard = self.since = self.ran = self.next = 0.0
+        self.untaken, self.turns = 0, limit / PULSES  # bytes at the last look; how often to come round, seconds
+
+    def meet(self, now: float) -> None:
+        """A fresh connection: nothing of an earlier one counts."""
+        self.met = self.heard = self.since = self.ran = self.next = now
+        self.limit, self.untaken, self.turns = self.asked, 0, self.asked / PULSES
+
+    def lengthen(self, limit: float) -> None:
+        self.limit = max(self.limit, limit)
+        self.turns = self.limit / PULSES
+
+    def due(self, now: float, heard: float) -> bool:
+        """Whether to look at the connection now. All that has come is read; a message came last at `heard`."""
+        late = now - self.ran > self.turns + max(self.limit / 10, 0.05)
+        self.ran, self.heard = now, max(self.heard, heard)
+        if late:  # we stood still ourselves: what was said was not heard, and what it would answer to not sent
+            self.since = now
+        return now >= self.next
+
+    def looked(self, now: float, silent: float | None, untaken: int | None) -> float:
+        """How long it was silent, if that is too long, else 0. silent: for how long the kernel has had no bytes from it, None where no times are kept; untaken: how many
+        bytes of ours it has not taken then, None where nothing is known at all."""
+        if silent is not None:
+            self.heard = max(self.heard, now - silent)
+        elif not untaken or untaken < self.untaken:
+            self.heard = now
+        self.untaken, coarse = untaken or 0, silent is None and untaken is not None
+        silence = now - max(self.heard, self.since)
+        if coarse and self.untaken:  # what it took last was sent up to a heartbeat before the look that found it taken
+            silence += min(BEAT / 1000, self.limit / 3)
+        self.turns = self.limit / (LOOKS if coarse else PULSES)
+        self.next = now + (self.turns if coarse else max(self.limit - silence, self.turns / 2))
+        return silence if silence >= self.limit else 0.0
+
+
+PULSES, LOOKS = 4, 12  # how often within the limit the io thread comes round, and looks at a connection whose kernel keeps no times
+
+
+class _Wire:
+    """The descriptor of a connection, which is libzmq's: it may mean another one by now."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.cookie = fd, self._cookie(fd)
+
+    @staticmethod
+    def _cookie(fd: int) -> bytes:
+        try:
+            with socket.socket(fileno=os.dup(fd)) as sock:
+                return sock.getsockopt(socket.SOL_SOCKET, 57, 8)  # SO_COOKIE, never used again
+        except OSError:
+            return b""
+
+    def silence(self) -> tuple[float | None, int | None]:
+        """For how many seconds the kernel has had nothing from there; over ipc None, and how many bytes were not taken there."""
+        if not self.cookie or self._cookie(self.fd) != self.cookie:
+            return None, None
+        try:
+            with socket.socket(fileno=os.dup(self.fd)) as sock:
+                if sock.family == socket.AF_UNIX:
+                    return None, int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, b"1234"), sys.byteorder)
+                if any(fcntl.ioctl(sock, termios.FIONREAD, bytes(4))):  # what waits for our own thread to read it is no silence
+                    return 0.0, None
+                return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 64)[52:56], sys.byteorder) / 1000, None  # tcpi_last_data_recv
+        except OSError:
+            return None, None
+
+
 class _Link(_Outbox):
     """One DEALER to a broker, which belongs to the io thread: greets, beats, acknowledges, notices losses, comes back.
 
@@ -500,7 +576,15 @@ class _Link(_Outbox):
         self.fresh = self.leaves = False                  # named by MOVED and not met yet; to be left because of MOVED, see Worker._move_on
         self.lease_until = self.renew_at = 0.0            # see Worker._renew
         self.asked_lease: dict[int, float] = {}
+        self.watch, self.wire = _Watch(side.silence), None  # type: _Watch, _Wire | None
         self.connect()
+
+    whom = "broker"
+
+    @property
+    def turns(self) -> float:
+        """How often the io thread is to come round, in seconds: so the watch tells its own lateness from the broker's silence."""
+        return self.watch.turns
 
     def keys(self) -> tuple[bytes, bytes, bytes] | None:
         return _keys(self.side.key, self.endpoint)
@@ -508,10 +592,10 @@ class _Link(_Outbox):
     def connect(self) -> None:
         self.sock = sock = self.side._context.socket(zmq.DEALER)
         sock.linger, sock.rcvhwm, sock.reconnect_ivl, sock.reconnect_ivl_max = 0, 0, 100, 2000  # ms; our window bounds what may come
-        sock.heartbeat_ivl, sock.heartbeat_timeout = BEAT, 5000  # ms: a frozen host becomes DISCONNECTED, too
+        sock.heartbeat_ivl, sock.heartbeat_timeout = self.side.heartbeat, 0  # ms; the watch judges, for libzmq's own timeouts fire first thing after we stood still ourselves
         if self.curve:
             sock.curve_serverkey, sock.curve_publickey, sock.curve_secretkey = self.curve
-        self.monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        self.monitor = sock.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
                                                | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         try:
             sock.connect(self.endpoint)
@@ -520,7 +604,8 @@ class _Link(_Outbox):
             raise ValueError(f"cannot connect to {self.endpoint!r} ({error}): write tcp://HOST:PORT or ipc://PATH") from None
         self.side._poller.register(self.monitor, zmq.POLLIN)
         self._received = self._acknowledged = 0
-        self.asked_at, self.suspect = 0.0, False
+        self.asked_at, self.suspect, self.wire = 0.0, False, None
+        self.watch.meet(time.monotonic())
         self.greet()
 
     def greet(self) -> None:
@@ -539,9 +624,9 @@ class _Link(_Outbox):
             self.side._link_changed(self)
         self.side._lost(self, error)
 
-    def exchange(self, lost: bool) -> None:
-        """Reads and writes what is possible."""
-        sock = self.sock
+    def exchange(self, news: bool) -> None:
+        """Reads and writes what is possible; news: the monitor has some."""
+        sock, lost = self.sock, news and self.hear_monitor()
         for _ in itertools.repeat(0) if lost else range(100):  # all that came before a loss is read before it counts
             try:
                 self._read(sock.recv_multipart(_NOW))
@@ -550,22 +635,49 @@ class _Link(_Outbox):
             if self.sock is not sock:
                 return  # dropped for what it said
         if lost:
-            self.hear_monitor()
-            return self.drop(BrokerGone(f"the connection to the broker at {self.endpoint} is lost", Outcome.unknown))
+            text = f"the connection to the {self.whom} at {self.endpoint} is lost"
+            return self.drop(BrokerGone(text, Outcome.unknown, self.reason("GONE", "disconnected", text)))
+        if self.known and self.frozen():
+            return None
         if self.known and time.monotonic() - self.sent_at >= self.beat:
             self.send(Head(PING))
         self._flush(self._transmit)
 
-    def hear_monitor(self) -> None:
-        """Notes why the broker does not let us in, if that is so."""
+    def frozen(self) -> bool:
+        """Gives a peer up that gives no sign of life, with all that lived by it; another connection is tried."""
+        now = time.monotonic()
+        if not self.watch.due(now, self.heard_at) or not (silent := self.watch.looked(now, *(self.wire.silence() if self.wire else (None, None)))):
+            return False
+        text = f"the {self.whom} at {self.endpoint} has been silent for {silent:.2f} s, the limit is {self.watch.limit:g} s: its process stands still, or its host is out of reach"
+        why = self.reason("FROZEN", "transport silence", text)
+        why["values_ms"], why["limits_ms"] = {"silent": round(silent * 1000)}, {"silent": round(self.watch.limit * 1000)}
+        self.drop(BrokerGone(text, Outcome.unknown, why))
+        return True
+
+    def reason(self, verdict: str, detector: str, measured: str) -> dict:
+        """The why-record of the end of this connection (docs/liveness.md)."""
+        now, watch = time.monotonic(), self.watch
+        heard = [("its transport", watch.heard), ("a message", self.heard_at)]
+        return {"verdict": verdict, "detector": detector, "measured": measured, "broker": self.broker or self.endpoint, "age_ms": round((now - watch.met) * 1000),
+                "heard": [{"what": what, "ago_ms": round((now - at) * 1000)} for what, at in heard if at >= watch.met],
+                "done": "its hits are lost, but for those that can be resumed; a fresh connection is tried", "knob": "silence of Client and Worker"}
+
+    def hear_monitor(self) -> bool:
+        """Reports whether the connection is lost, or did not come about, and notes why the broker does not let us in, if that is so."""
+        lost = False
         while self.monitor.poll(0):
-            event = int.from_bytes(self.monitor.recv_multipart()[0][:2], "little")
+            news = parse_monitor_message(self.monitor.recv_multipart())
+            if (event := news["event"]) == zmq.EVENT_CONNECTED:
+                self.wire = _Wire(news["value"])
+                continue
+            lost = True
             if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.turned_away = "the broker does not know this key, or it was revoked"
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.turned_away = "the broker does not encrypt, leave the key out" if self.curve else "the broker lets only peers with a key in"
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and self.curve:
                 self.turned_away = "the handshake was broken off: most likely the broker's key is another one than this peer was given"
+        return lost
 
     def _transmit(self, head: Head, frames: tuple) -> None:
         message, copy = (head.pack(), *frames), head.type != PART
@@ -627,6 +739,7 @@ class _Link(_Outbox):
         self.incarnation, self.broker, self.beat = info["incarnation"], info["broker"], info["heartbeat_ms"] / 1000
         self.max_body, self.window, self.info, self._pause, self.known = info["max_body"], info["window"], info, 0.05, True
         self.turned_away = ""
+        self.watch.lengthen(3 * self.beat)  # where heartbeats are rare, silence is longer
 
     def fail(self, error: TroupeError) -> None:
         """The broker refuses us, and would again. Without any other this side ends."""
@@ -690,8 +803,11 @@ def _listed(brokers: Brokers) -> list[tuple[str, int]]:
 class _Side:
     """What client and worker have in common: the io thread, and the links that it looks after."""
 
-    def __init__(self, brokers: Brokers, name: str, window: int, key: str | None) -> None:
-        listed, self.key = _listed(brokers), key
+    def __init__(self, brokers: Brokers, name: str, window: int, key: str | None, silence: float) -> None:
+        listed, self.key, self.silence = _listed(brokers), key, silence
+        if not 0.1 <= silence <= 86400:
+            raise ValueError(f"silence is {silence!r}: from 0.1 s to a day are possible, 3 is the default")
+        self.heartbeat = min(BEAT, round(silence * 1000 / 3))  # ms between the heartbeats that ZeroMQ's own thread sends
         self.endpoint = ", ".join(endpoint for endpoint, _ in listed)
         self.asked_name, self.name, self.asked_window = name, name, window
         self.welcomed = threading.Event()            # set while a broker knows us
@@ -755,14 +871,14 @@ class _Side:
             if link.sock is not None:
                 self._poller.register(link.sock, zmq.POLLIN | (zmq.POLLOUT if link._small or link._large else 0))
             down = down or link.sock is None
-        ready = dict(self._poller.poll(50 if down or self._hasty() else min(link.beat for link in self._links) * 500))  # ms
+        ready = dict(self._poller.poll(50 if down or self._hasty() else min(min(link.beat / 2, link.turns) for link in self._links) * 1000))  # ms
         if self._ear.fileno() in ready:
             self._ear.recv(1)
             self._rung = False  # before the work: what is posted from now on rings again
         self._work()
         for link in list(self._links):
             if link.sock is not None:
-                link.exchange(lost=link.monitor in ready)
+                link.exchange(link.monitor in ready)
         self._tick(time.monotonic())
 
     def _work(self) -> None:
@@ -1140,13 +1256,15 @@ class Worker(_Side):
     keep_threads: a thread takes further hits instead of ending with its hit; that saves a start, and keeps thread-local state.
     key: for a broker with keys, the string that `troupe keys add` has printed or a file with it, by default TROUPE_KEY's.
     backlog: so many hits beyond slots are taken, and of all only `slots` calls run at a time; the others wait at the worker for their turn, where the broker's queue shows them no more.
+    silence: after how many seconds without a sign from a broker's transport it is given up; more than 3 are asked of the broker for this worker, too.
     labels: what hits may select workers by (`target` of Client.open); worker, host and lang are there without being given.
     direct_bind: an endpoint of our own, as tcp://127.0.0.1:0, where clients may have hits without the broker on the way; direct_url is what
     they connect to, if that is another one."""
 
     def __init__(self, endpoint: Brokers, services: dict | None = None, *, slots: int = 0, name: str = "", keep_threads: bool = False,
                  window: int = 0, max_slots: int = 0, slot_idle: float = 30, direct_bind: str = "", direct_url: str = "",
-                 key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None, backlog: int = 0) -> None:
+                 key: str | None = None, write_off: float = 5, max_zombies: int = 16, labels: dict[str, str] | None = None, backlog: int = 0,
+                 silence: float = 3) -> None:
         self.labels = dict(labels or {})
         self.services = dict(services or _SERVICES)
         self._known = dict(self.services)         # those that were offered before, too: hits may be on their way to them
@@ -1169,7 +1287,7 @@ class Worker(_Side):
         self.write_off, self.max_zombies = write_off, max_zombies
         self._leaving: set[_Served] = set()       # hits that were asked to stop, or to end
         self.zombies: set[_Served] = set()        # hits whose threads were written off, and have not come back
-        super().__init__(endpoint, name, window, key)
+        super().__init__(endpoint, name, window, key, silence)
 
     def drain(self) -> None:
         """Takes no new hits, and ends when the open ones have ended."""
@@ -1221,6 +1339,8 @@ class Worker(_Side):
         link.told = slots if most else max(1, slots), most  # READY cannot say that there is none now
         about = {"services": list(self.services), "slots": link.told[0], "busy": busy, "pid": os.getpid(),
                  "host": socket.gethostname(), "incarnation": self._born, "threads": "pinned"}
+        if self.silence > 3:
+            about["silence_ms"] = round(self.silence * 1000)
         if most:
             about["slots_max"] = most
         if terms := self._terms():
@@ -1640,7 +1760,7 @@ class _Guest(_Outbox):
 
 class _Door:
     """The worker's own ROUTER, where the clients of direct hits come. To the io thread it is one link more."""
-    known, failure, retry_at, beat, _small, _large = False, None, math.inf, math.inf, (), ()
+    known, failure, retry_at, beat, turns, _small, _large = False, None, math.inf, math.inf, math.inf, (), ()
 
     def __init__(self, worker: Worker, bind: str, url: str) -> None:
         self.worker = worker
@@ -1917,6 +2037,7 @@ class Hit:
 
 class _Way(_Link):
     """The direct connection of a hit to its worker. It is never made anew."""
+    whom = "worker"
 
     def __init__(self, client: Client, endpoint: str, hit: Hit, wait: _Wait, token: bytes, curve: bytes) -> None:
         self.hit, self.wait, self.token, self.server_key = hit, wait, token, curve
@@ -1972,16 +2093,17 @@ class Client(_Side):
     endpoint: of the broker, or a list of several, each perhaps with a weight: [("tcp://a:5700", 2), "tcp://b:5700"]. Hits go to them in turn;
     one that has no free slot, or gives no sign of life for `patience` seconds when it is asked for one, is passed by.
     Without a broker, open and do wait for one. If it is lost, all calls under way raise BrokerGone; later opens find the next one.
+    silence: after how many seconds without a sign from a broker's transport it is given up; calls raise BrokerGone then, with the record in `why`.
     key: as for Worker; one that the broker does not know makes opens raise Refused when their time is over."""
 
-    def __init__(self, endpoint: Brokers, *, name: str = "", window: int = 0, patience: float = 0.25, key: str | None = None) -> None:
+    def __init__(self, endpoint: Brokers, *, name: str = "", window: int = 0, patience: float = 0.25, key: str | None = None, silence: float = 3) -> None:
         self.patience = patience
         self._waits: dict[_Wait, None] = {}  # all opens and calls under way, in order
         self._look_at = 0.0                  # when to look at their deadlines
         self._asked: dict[int, tuple[futures.Future, _Link]] = {}  # by ADMIN
         self._opens: dict[int, _Wait] = {}   # by reference
         self._kept: set[Hit] = set()         # those that are adrift
-        super().__init__(endpoint, name, window, key)
+        super().__init__(endpoint, name, window, key, silence)
 
     def open(self, service: str, session: Any = None, label: str = "", timeout: float | None = 30, *, resume: float = 0,
              direct: bool = False, target: dict[str, str] | None = None) -> Hit:
@@ -2077,7 +2199,7 @@ class Client(_Side):
     # All that follows runs on the io thread. First: opens, and where they go.
 
     def _greeting(self, link: _Link) -> tuple[int, dict]:
-        return HELLO, {"beat_ms": BEAT}
+        return HELLO, {"beat_ms": self.heartbeat}
 
     def _registered(self, link: _Link) -> None:
         for hit in [hit for hit in self._kept if hit._link is link]:

@@ -26,10 +26,6 @@ func TestAClientThatIsGoneFreesItsThread(t *testing.T) {
 		"python, directly": func(t *testing.T, at string) *rig.Process { return rig.Python(t, "testdata/client.py", at, "direct") },
 	} {
 		t.Run(language, func(t *testing.T) {
-			if strings.HasPrefix(language, "python") {
-				long(t)
-				t.Parallel()
-			}
 			ways(t, func(t *testing.T, end func(*rig.Process)) {
 				site, g := rig.NewSite(t, rig.TCP), newGuard()
 				site.Broker()
@@ -98,17 +94,21 @@ func TestAWorkerKnowsThatItsBrokerIsGone(t *testing.T) {
 	})
 }
 
-// TestPythonKnowsThatItsBrokerIsGone: both a client and a worker, in one process.
+// TestPythonKnowsThatItsBrokerIsGone: both a client and a worker, in one process, over tcp and over ipc, where the kernel keeps no times. The client's exception has the record.
 func TestPythonKnowsThatItsBrokerIsGone(t *testing.T) {
-	long(t)
-	t.Parallel()
-	ways(t, func(t *testing.T, end func(*rig.Process)) {
-		site := rig.NewSite(t, rig.TCP)
-		broker := site.BrokerAlone()
-		p := rig.Python(t, "testdata/both.py", site.Clients, site.Workers)
-		p.Await("begun")
-		end(broker)
-		told := map[string]bool{p.Await(""): true, p.Await(""): true}
-		require.Equal(t, map[string]bool{"client: broker-gone unknown": true, "worker: closed on its thread": true}, told)
-	})
+	verdicts := map[string]string{"killed": "GONE, disconnected", "frozen": "FROZEN, transport silence"}
+	for name, transport := range map[string]rig.Path{"tcp": rig.TCP, "ipc": {Transport: "ipc"}} {
+		t.Run(name, func(t *testing.T) {
+			ways(t, func(t *testing.T, end func(*rig.Process)) {
+				site := rig.NewSite(t, transport)
+				broker := site.BrokerAlone()
+				p := rig.Python(t, "testdata/both.py", site.Clients, site.Workers)
+				p.Await("begun")
+				end(broker)
+				told := map[string]bool{p.Await(""): true, p.Await(""): true}
+				_, way, _ := strings.Cut(strings.TrimPrefix(t.Name(), "TestPythonKnowsThatItsBrokerIsGone/"), "/")
+				require.Equal(t, map[string]bool{"client: broker-gone unknown " + verdicts[way]: true, "worker: closed on its thread": true}, told)
+			})
+		})
+	}
 }

@@ -24,12 +24,12 @@ class Hold:
         say("worker: closed on its thread" if threading.get_native_id() == self.thread else "worker: closed elsewhere")
 
 
-worker = troupe.Worker(sys.argv[2], {"hold": (Hold, 1)})
-client = troupe.Client(sys.argv[1])
+worker = troupe.Worker(sys.argv[2], {"hold": (Hold, 1)}, silence=0.4)
+client = troupe.Client(sys.argv[1], silence=0.4)
 hit = client.open("hold")
 call = hit.call_async(b"x")
 begun.wait()
 say("begun")
 error = call.exception()
-say(f"client: {error.name} {error.outcome.name}")
+say(f"client: {error.name} {error.outcome.name} {error.why['verdict']}, {error.why['detector']}")
 sys.stdin.read()
