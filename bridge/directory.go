@@ -36,6 +36,7 @@ type slot struct {
 // deliverer is a mailbox that handles a message at once where nothing waits before it (host.Box).
 type deliverer interface {
 	Deliver(on actor.Dispatcher, message any) bool
+	Process() *actor.ActorProcess // that it belongs to, nil if that is not known
 }
 
 func newDirectory(base uint64, home actor.Dispatcher, find func(*actor.PID) (actor.Process, bool)) *Directory {
@@ -74,9 +75,15 @@ func (d *Directory) Bind(handle uint64, pid *actor.PID, box actor.Mailbox) {
 	if pid == nil {
 		return
 	}
+	own, _ := box.(deliverer)
+	if own != nil {
+		if proc := own.Process(); proc != nil { // no need to look for it
+			s.proc, s.box = proc, own
+			return
+		}
+	}
 	if proc, ok := d.find(pid); ok {
-		s.proc = proc
-		s.box, _ = box.(deliverer)
+		s.proc, s.box = proc, own
 	} else {
 		s.pid = nil
 	}

@@ -84,6 +84,9 @@ func (b *Box) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Di
 	b.turnFunc = b.turn
 }
 
+// Process returns the process of the mailbox's actor, nil before the engine has registered it. It is for the actor itself: nobody else knows whether it lives.
+func (b *Box) Process() *actor.ActorProcess { return b.process }
+
 // Start is called by the engine after it has posted the Started message; from here on messages are handled.
 func (b *Box) Start() {
 	b.mu.Lock()
