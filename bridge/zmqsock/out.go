@@ -76,6 +76,17 @@ func (o *Out) Append(b []byte) {
 	o.frame(C.tr_frame{data: p, size: C.size_t(len(b))})
 }
 
+// Join adds one frame made of several pieces, copying the bytes.
+func (o *Out) Join(a, b, c []byte) {
+	n := len(a) + len(b) + len(c)
+	p := o.alloc(n)
+	to := unsafe.Slice((*byte)(p), n)
+	copy(to, a)
+	copy(to[len(a):], b)
+	copy(to[len(a)+len(b):], c)
+	o.frame(C.tr_frame{data: p, size: C.size_t(n)})
+}
+
 // Forward adds the frames of a received message, from frame `skip` on, to the message begun last. Frames over Comfort are not copied: in must
 // not be cleared before Send.
 func (o *Out) Forward(in *In, i, skip int) {

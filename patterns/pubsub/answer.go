@@ -72,10 +72,10 @@ func (p *Publisher) asked(text []byte, fd int) {
 	p.stats.Requests++
 	if t := p.book.Find(r.topic); t != nil {
 		t.Range(r.from, r.to, func(k machine.Kept) {
-			p.write(text, header{kept, p.epoch, k.Seq}, append([][]byte{[]byte(t.Name)}, k.Body...))
+			p.write(text, header{kind: kept, epoch: p.epoch, seq: k.Seq}, append([][]byte{[]byte(t.Name)}, k.Body...))
 		})
 	}
-	p.write(text, header{over, p.epoch, r.to}, [][]byte{[]byte(r.topic)})
+	p.write(text, header{kind: over, epoch: p.epoch, seq: r.to}, [][]byte{[]byte(r.topic)})
 }
 
 func (p *Publisher) answerKnow(text []byte, filter string) {
@@ -89,11 +89,11 @@ func (p *Publisher) answerKnow(text []byte, filter string) {
 	if p.cfg.LastValue {
 		p.book.Matching(filter, func(t *machine.Topic) {
 			if v, ok := t.Value(); ok {
-				p.write(text, header{value, p.epoch, v.Seq}, append([][]byte{[]byte(t.Name)}, v.Body...))
+				p.write(text, header{kind: value, epoch: p.epoch, seq: v.Seq}, append([][]byte{[]byte(t.Name)}, v.Body...))
 			}
 		})
 	}
-	p.write(text, header{known, p.epoch, stands}, nil)
+	p.write(text, header{kind: known, epoch: p.epoch, seq: stands}, nil)
 }
 
 func (p *Publisher) notice(e zmqsock.Event) {

@@ -12,6 +12,6 @@
 // than queues and history last; the next update of that topic tells how many. What was lost after the last update of a topic shows only with its next one. A publisher that
 // was started again is another one: its numbers begin anew, and what nobody had received is gone with it.
 //
-// All methods are safe for use from any goroutine. Sockets belong to one goroutine for each Publisher, Subscriber and Forwarder. The wire protocol, PUBSUB/1, and its use from
+// All methods are safe for use from any goroutine. Sockets belong to one goroutine for each Publisher, Subscriber and Forwarder. The wire protocol, PUBSUB/2, and its use from
 // plain sockets are described in docs/patterns.md.
 package pubsub

@@ -72,20 +72,20 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			request = said[1:]
 		}
 	}
-	h := func(kind byte) string { b := header{kind, 1, 1}.bytes(); return string(b[:]) }
+	h := func(kind byte) string { b := header{kind: kind, epoch: 1, seq: 1}.bytes(); return string(b[:]) }
 	evil.send("t\x00")
-	evil.send("t\x00", "no header")
-	evil.send("t\x00", strings.Replace(h(update), "TPS1", "TPS2", 1), "x")
-	evil.send("t\x00", h(kept), "x")
-	evil.send("t\x00", h(99), "x")
+	evil.send("t\x00no header")
+	evil.send("t\x00" + strings.Replace(h(update), "TPS2", "TPS1", 1) + "x")
+	evil.send("t\x00" + h(kept) + "x")
+	evil.send("t\x00" + h(99) + "x")
 	evil.send(request, h(value))
 	evil.send(request, "no header", "x")
 	eventually(t, func() bool { return s.Stats().Bad == 7 }, "all are counted")
 	evil.send(request, h(known))
 	require.NoError(t, <-done)
 	evil.send(request, h(known)) // once more
-	b := header{update, 1, 2}.bytes()
-	evil.send("t\x00", string(b[:]), "good")
+	b := header{kind: update, epoch: 1, seq: 2}.bytes()
+	evil.send("t\x00" + string(b[:]) + "good")
 	require.Equal(t, "good", receive(t, s).Text())
 }
 

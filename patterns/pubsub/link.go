@@ -14,7 +14,8 @@ import (
 type link struct {
 	endpoint string
 	port     *station.Port
-	made     int // handshakes so far
+	made     int     // handshakes so far
+	last     *stream // that the last update was of
 
 	connected atomic.Bool
 	heard     atomic.Int64 // when something came, by the station's clock
@@ -129,6 +130,7 @@ func (s *Subscriber) repeat(now time.Duration) time.Duration {
 func (s *Subscriber) answered(text string, a *ask) {
 	delete(s.asks, text)
 	s.say(a.link, zmqsock.Subscription(text, false))
+	s.hand() // whoever waits for the answer finds what came before it
 	if w := a.waiter; w != nil && w.left[a.link] {
 		if delete(w.left, a.link); len(w.left) == 0 {
 			close(w.done)

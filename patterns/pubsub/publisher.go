@@ -78,7 +78,7 @@ func NewPublisher(ctx context.Context, cfg PublisherConfig) (*Publisher, error) 
 	var err error
 	p.station, err = station.New(station.Config{
 		Name: "publisher", Logger: cfg.Logger, Context: cfg.Context, Access: cfg.Access,
-		Turn: p.turn, Pending: p.pending, End: p.end, Poison: cfg.Poison,
+		Turn: p.turn, Pending: p.pending, End: p.end, Poison: cfg.Poison, Spin: 20,
 	})
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (p *Publisher) Publish(topic string, body ...[]byte) error {
 	}
 	p.book.Record(t, body)
 	p.stats.Published++
-	p.write(t.Frame, header{update, p.epoch, t.Seq}, body)
+	p.update(t, body)
 	p.mu.Unlock()
 	p.station.Rouse()
 	return nil
@@ -144,7 +144,21 @@ func (p *Publisher) next(topic string) (*machine.Topic, error) {
 	return nil, &Error{Op: "publish", Topic: topic, Kind: ErrTooManyTopics, Text: "PublisherConfig.MaxTopics are there already: use fewer, or raise it"}
 }
 
-// write adds a message to the batch; p.mu is held.
+// update adds an update to the batch; p.mu is held. Each frame costs libzmq as much as a message, for every subscriber.
+func (p *Publisher) update(t *machine.Topic, body [][]byte) {
+	h := header{kind: update, bare: len(body) == 0, epoch: p.epoch, seq: t.Seq}.bytes()
+	p.out.Add(p.port.Sock, nil, false)
+	if len(body) == 0 {
+		p.out.Join(t.Frame, h[:], nil)
+		return
+	}
+	p.out.Join(t.Frame, h[:], body[0])
+	for _, f := range body[1:] {
+		p.out.Append(f)
+	}
+}
+
+// write adds an answer to the batch; p.mu is held.
 func (p *Publisher) write(first []byte, h header, body [][]byte) {
 	p.out.Add(p.port.Sock, nil, false)
 	p.out.Append(first)
@@ -166,7 +180,7 @@ func (p *Publisher) turn(now time.Duration) (int, time.Duration) {
 	if now >= p.beat {
 		p.beat = now + p.cfg.Beat
 		p.mu.Lock()
-		p.write([]byte(beatTopic), header{heartbeat, p.epoch, p.stats.Published}, nil)
+		p.write([]byte(beatTopic), header{kind: heartbeat, epoch: p.epoch, seq: p.stats.Published}, nil)
 		p.mu.Unlock()
 	}
 	wait := p.readers.look(now)

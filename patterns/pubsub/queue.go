@@ -9,30 +9,33 @@ type queue struct {
 	head  int
 	max   int
 	ready chan struct{} // holds a token when there may be something
+
+	left int // the writer's: how much room there was at least, when it looked
 }
 
 func newQueue(most int) *queue { return &queue{max: most, ready: make(chan struct{}, 1)} }
 
-// full reports whether the queue has no room. Only the writer may rely on it: readers make room.
-func (q *queue) full() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.items)-q.head >= q.max
+// room reports whether there is room for one more besides what the writer is about to put. It is the writer's: readers only make room.
+func (q *queue) room(about int) bool {
+	if about < q.left {
+		return true
+	}
+	q.left = q.max - q.len()
+	return about < q.left
 }
 
-func (q *queue) put(m *Message) {
+// put adds items, of which it keeps a copy.
+func (q *queue) put(items []*Message) {
 	q.mu.Lock()
-	if q.head > 0 && len(q.items) == cap(q.items) {
+	if q.head > 0 && len(q.items)+len(items) > cap(q.items) {
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
 		q.items, q.head = q.items[:n], 0
 	}
-	q.items = append(q.items, m)
-	first := len(q.items)-q.head == 1
+	q.items = append(q.items, items...)
+	q.left = q.max - (len(q.items) - q.head)
 	q.mu.Unlock()
-	if first {
-		q.signal()
-	}
+	q.signal()
 }
 
 // take returns the next message, nil if there is none.
@@ -63,6 +66,9 @@ func (q *queue) len() int {
 }
 
 func (q *queue) signal() {
+	if len(q.ready) > 0 {
+		return
+	}
 	select {
 	case q.ready <- struct{}{}:
 	default:

@@ -30,6 +30,15 @@ const (
 )
 
 func (s *Subscriber) stream(l *link, epoch uint64, topic []byte) *stream {
+	if st := l.last; st != nil && st.source.epoch == epoch && st.topic == string(topic) {
+		return st
+	}
+	l.last = s.find(l, epoch, topic)
+	return l.last
+}
+
+// find finds a stream, or makes it.
+func (s *Subscriber) find(l *link, epoch uint64, topic []byte) *stream {
 	src := s.sources[epoch]
 	if src == nil {
 		if len(s.sources) >= maxSources {
@@ -56,27 +65,49 @@ func (s *Subscriber) stream(l *link, epoch uint64, topic []byte) *stream {
 // hear takes one message of an endpoint.
 func (s *Subscriber) hear(l *link, in *zmqsock.In, i int) {
 	s.in = in.Frames(i, s.in[:0])
-	now := s.station.Now()
-	l.heard.Store(int64(now))
+	now := s.station.At()
+	if l.heard.Load() != int64(now) {
+		l.heard.Store(int64(now))
+	}
 	if s.cfg.Plain {
 		s.take(nil, now, header{}, s.in)
 		return
 	}
-	if len(s.in) < 2 || in.Meta(i).Dropped > 0 {
+	switch first := s.in[0]; {
+	case len(first) == 0 || in.Meta(i).Dropped > 0:
+		s.bad()
+	case first[0] < reserved:
+		s.hearUpdate(l, now)
+	default:
+		s.hearAnswer(string(first), now)
+	}
+}
+
+func (s *Subscriber) hearUpdate(l *link, now time.Duration) {
+	topic, h, body, ok := splitUpdate(s.in[0])
+	if !ok {
 		s.bad()
 		return
 	}
-	h, ok := parseHeader(s.in[1])
-	first := s.in[0]
-	switch {
-	case !ok || len(first) == 0:
+	frames := s.in[1:]
+	if !h.bare {
+		s.in[0], frames = body, s.in
+	}
+	s.take(s.stream(l, h.epoch, topic), now, h, frames)
+}
+
+// hearAnswer takes what is no update: an answer, or a heartbeat.
+func (s *Subscriber) hearAnswer(first string, now time.Duration) {
+	if len(s.in) < 2 {
+		s.bad()
+		return
+	}
+	switch h, ok := parseHeader(s.in[1]); {
+	case !ok:
 		s.bad()
 	case first[0] == know[0]:
-		s.answer(string(first), h, now)
-	case h.kind == heartbeat:
-	case h.kind == update && first[len(first)-1] == 0:
-		s.take(s.stream(l, h.epoch, first[:len(first)-1]), now, h, s.in[2:])
-	default:
+		s.answer(first, h, now)
+	case h.kind != heartbeat:
 		s.bad()
 	}
 }
@@ -127,7 +158,7 @@ func (s *Subscriber) stands(a *ask, h header, now time.Duration) {
 
 // take puts one update into its order. Without room it is as if it had never come.
 func (s *Subscriber) take(st *stream, now time.Duration, h header, frames [][]byte) {
-	if s.queue.full() {
+	if !s.queue.room(len(s.fresh)) {
 		s.lost++
 		s.count.overflow.Add(1)
 		return
@@ -169,16 +200,31 @@ func (s *Subscriber) missed(m *Message) {
 	s.lost += m.Missed
 	s.count.missed.Add(m.Missed)
 	if s.cfg.Gap == Fail {
-		s.queue.put(&Message{Topic: m.Topic, err: &Error{
+		s.fresh = append(s.fresh, &Message{Topic: m.Topic, err: &Error{
 			Op: "receive", Topic: m.Topic, Missed: m.Missed, Kind: ErrGap,
 			Text: "they were lost on the way, or here since Receive was called too seldom: the next Receive goes on after the gap; CatchUp would fill it",
 		}})
 	}
 }
 
-func (s *Subscriber) deliver(m *Message) {
-	s.count.received.Add(1)
-	s.queue.put(m)
+// deliver hands an update over at the end of the turn.
+func (s *Subscriber) deliver(m *Message) { s.fresh = append(s.fresh, m) }
+
+// hand hands over what the turn has brought.
+func (s *Subscriber) hand() {
+	if len(s.fresh) == 0 {
+		return
+	}
+	n := uint64(0)
+	for _, m := range s.fresh {
+		if m.err == nil {
+			n++
+		}
+	}
+	s.count.received.Add(n)
+	s.queue.put(s.fresh)
+	clear(s.fresh)
+	s.fresh = s.fresh[:0]
 }
 
 // tellEvery is how often publishers are told of losses.
@@ -202,6 +248,7 @@ func (s *Subscriber) turn(now time.Duration) (int, time.Duration) {
 	}
 	clear(s.hungry[len(left):])
 	s.hungry = left
+	s.hand()
 	for _, d := range []time.Duration{s.tell(now), s.repeat(now)} {
 		if d >= 0 && (wait < 0 || d < wait) {
 			wait = d

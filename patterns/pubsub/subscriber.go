@@ -22,8 +22,9 @@ type Subscriber struct {
 	sources map[uint64]*source
 	out     *zmqsock.Out
 	in      [][]byte
-	hungry  []*stream // those that wait for a history
-	lost    uint64    // not yet told to publishers
+	hungry  []*stream  // those that wait for a history
+	lost    uint64     // not yet told to publishers
+	fresh   []*Message // of this turn, not handed over yet
 	told    time.Duration
 
 	count struct{ received, missed, caughtup, overflow, bad atomic.Uint64 }

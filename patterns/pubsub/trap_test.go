@@ -171,3 +171,39 @@ func TestSubscribeInAFlood(t *testing.T) {
 	<-stopped
 	require.NoError(t, pub.Close(within(t)))
 }
+
+// docs/patterns.md: "the first frame of the body follows the header at once". A body may have no frame, an empty one, or many.
+func TestBodiesOfAllShapes(t *testing.T) {
+	p := publisher(t, PublisherConfig{LastValue: true})
+	s := subscriber(t, SubscriberConfig{}, p.Addrs()...)
+	ctx := within(t)
+	require.NoError(t, s.Subscribe(ctx, "t"))
+	shapes := [][][]byte{{}, {{}}, {[]byte("one")}, {[]byte("one"), {}, []byte("\x00three")}, {{}, []byte("two")}, {make([]byte, 100_000)}}
+	for _, body := range shapes {
+		require.NoError(t, p.Publish("t", body...))
+	}
+	for _, body := range shapes {
+		require.Equal(t, body, receive(t, s).Body)
+	}
+	late := subscriber(t, SubscriberConfig{}, p.Addrs()...)
+	require.NoError(t, late.Subscribe(ctx, "t"))
+	require.Equal(t, shapes[len(shapes)-1], receive(t, late).Body)
+	plain := plainSocket(t, zmqsock.Config{Kind: zmqsock.XSub})
+	require.NoError(t, plain.Connect(p.Addrs()[0]))
+	plain.send("\x01t\x00")
+	eventually(t, func() bool { // until the subscription is known
+		require.NoError(t, p.Publish("t", []byte("a"), []byte("b")))
+		n, err := plain.in.Recv(plain.Socket, 1, 0)
+		require.NoError(t, err)
+		return n == 1
+	}, "an update")
+	var got []string
+	for _, f := range plain.in.Frames(0, nil) {
+		got = append(got, string(f))
+	}
+	plain.in.Clear(true)
+	require.Len(t, got, 2)
+	require.Equal(t, "t\x00TPS2\x01\x00\x00\x00", got[0][:10])
+	require.Equal(t, "a", got[0][2+headerLen:])
+	require.Equal(t, "b", got[1])
+}

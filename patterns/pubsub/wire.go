@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// PUBSUB/1 (docs/patterns.md). An update is: topic with its terminator, header, body frames. A request is a subscription to a text that begins with 0xff; its answers
+// PUBSUB/2 (docs/patterns.md). An update is: topic with its terminator, header and the first frame of the body, in one frame; further frames of the body. A request is a subscription to a text that begins with 0xff; its answers
 // begin with that text as their topic.
 const (
 	reserved  = 0xfe
@@ -18,7 +18,7 @@ const (
 	again     = "again"    // a nonce that begins so: it was asked before, and nothing came
 	lostWord  = "LOST "    // name, blank, count: a message of an XSUB, not a subscription
 
-	magic     = "TPS1"
+	magic     = "TPS2"
 	headerLen = 24
 	maxName   = 64
 	maxAsk    = 600 // bytes of a request
@@ -35,9 +35,10 @@ const (
 	heartbeat = 7 // Seq counts all updates
 )
 
-// header is the second frame.
+// header is the second frame of an answer, and stands in the first one of an update.
 type header struct {
 	kind  byte
+	bare  bool   // there is no body
 	epoch uint64 // random, of one run of a publisher
 	seq   uint64
 }
@@ -45,6 +46,9 @@ type header struct {
 func (h header) bytes() (b [headerLen]byte) {
 	copy(b[:], magic)
 	b[4] = h.kind
+	if h.bare {
+		b[5] = 1
+	}
 	binary.BigEndian.PutUint64(b[8:], h.epoch)
 	binary.BigEndian.PutUint64(b[16:], h.seq)
 	return b
@@ -55,7 +59,17 @@ func parseHeader(b []byte) (header, bool) {
 	if len(b) != headerLen || string(b[:4]) != magic || b[4] < update || b[4] > heartbeat {
 		return header{}, false
 	}
-	return header{b[4], binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}, true
+	return header{b[4], b[5]&1 == 1, binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}, true
+}
+
+// splitUpdate takes the first frame of an update apart, and reports false for what is none.
+func splitUpdate(first []byte) (topic []byte, h header, body []byte, ok bool) {
+	n := bytes.IndexByte(first, 0)
+	if n < 1 || len(first) < n+1+headerLen {
+		return nil, header{}, nil, false
+	}
+	h, ok = parseHeader(first[n+1 : n+1+headerLen])
+	return first[:n], h, first[n+1+headerLen:], ok && h.kind == update
 }
 
 // knowRequest and pastRequest are the texts of requests.

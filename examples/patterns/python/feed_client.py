@@ -10,5 +10,5 @@ with zmq.Context() as context, context.socket(zmq.SUB) as socket:
     socket.connect(sys.argv[1])
     socket.subscribe(sys.argv[2].encode() + b"\0")
     for _ in range(5):
-        _, _, price = socket.recv_multipart()
-        print(sys.argv[2], price.decode())
+        _, rest = socket.recv().split(b"\0", 1)  # topic; then 24 bytes of header, and the body
+        print(sys.argv[2], rest[24:].decode())

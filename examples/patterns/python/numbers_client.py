@@ -13,7 +13,8 @@ with zmq.Context() as context, context.socket(zmq.SUB) as socket:
     last = missed = 0
     updates = int(sys.argv[2] if len(sys.argv) > 2 else 10_000)
     for i in range(updates):
-        _, header, body = socket.recv_multipart()
+        _, rest = socket.recv().split(b"\0", 1)
+        header, body = rest[:24], rest[24:]
         number = struct.unpack(">Q", header[16:24])[0]
         assert number == int(body), "each topic has its own numbers"
         missed += number - last - 1 if i else 0

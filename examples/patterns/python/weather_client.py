@@ -16,5 +16,6 @@ with zmq.Context() as context, context.socket(zmq.SUB) as socket:
     while socket.recv_multipart()[0] != ask:
         pass
     socket.unsubscribe(ask)
-    degrees = [int(socket.recv_multipart()[2].split()[0]) for _ in range(5)]
+    reports = [socket.recv().split(b"\0", 1)[1][24:] for _ in range(5)]  # topic; then 24 bytes of header, and the body
+    degrees = [int(report.split()[0]) for report in reports]
     print(f"average temperature of {place[:-1].decode()}: {sum(degrees) / 5:.1f} F")

@@ -52,6 +52,7 @@ type Station struct {
 	events  []zmqsock.Event
 	start   time.Time
 	turns   int
+	at      time.Duration // of the present turn
 	heard   time.Duration // when monitors were asked last
 
 	asleep  atomic.Bool
@@ -99,6 +100,9 @@ func New(cfg Config) (*Station, error) {
 
 // Now returns the time since the station was made. It is safe for use from any goroutine.
 func (s *Station) Now() time.Duration { return time.Since(s.start) }
+
+// At returns the time when the present turn began, at no cost. It is for Hear.
+func (s *Station) At() time.Duration { return s.at }
 
 // Run starts the goroutine. It ends with ctx, by Close, or by a mistake in itself, which Err tells.
 func (s *Station) Run(ctx context.Context) {

@@ -14,6 +14,7 @@ const noticeEvery = time.Millisecond
 func (s *Station) turn() (did int, wait time.Duration, err error) {
 	did = s.runPosted()
 	now := s.Now()
+	s.at = now
 	if now-s.heard > noticeEvery {
 		did += s.notice(now)
 	}
